@@ -1,0 +1,193 @@
+"""Answers: question id -> value; the same ids are prompts, `--set id=value` flags and keys of an answers file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from changeover.embed.model import ModelSpec
+from changeover.errors import UsageError
+
+Avoid = Literal["none", "dimensions", "quantization", "linear-map"]
+RouteName = Literal["in-place", "blue-green", "side-by-side", "hybrid", "dimensions", "quantization", "linear-map"]
+Writers = Literal["none", "dual", "unknown"]
+CutoverMode = Literal["manual", "when-ready", "never"]
+Cleanup = Literal["keep", "after-window"]
+
+
+class _Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of answers that belong together."""
+
+
+class TextAnswer(_Group, frozen=True, kw_only=True):
+    """Where the text comes from; `field` is one payload path, `template` has {path} holes."""
+
+    field: str | None = None
+    template: str | None = None
+
+    @property
+    def as_template(self) -> str | None:
+        """The answer as a template, or None when neither was given."""
+        return self.template if self.template is not None else (f"{{{self.field}}}" if self.field else None)
+
+
+class VectorAnswer(_Group, frozen=True, kw_only=True):
+    """`source` is the stored vector being replaced ("" if unnamed), `name` the new one."""
+
+    source: str | None = None
+    name: str | None = None
+    distance: str | None = None
+    on_disk: bool | None = None
+
+
+class TargetAnswer(_Group, frozen=True, kw_only=True):
+    """The new collection (blue-green)."""
+
+    collection: str | None = None
+
+
+class AliasAnswer(_Group, frozen=True, kw_only=True):
+    """The alias that the application uses, or will use."""
+
+    name: str | None = None
+
+
+class QueriesAnswer(_Group, frozen=True, kw_only=True):
+    """A JSONL file of labelled queries, or a payload field whose values are known-item queries."""
+
+    file: str | None = None
+    title_field: str | None = None
+
+
+class Limits(_Group, frozen=True, kw_only=True):
+    """How hard the engine may work the cluster and the model."""
+
+    batch: int | None = None
+    """Points per request."""
+    streams: int | None = None
+    """Requests under way at once."""
+    rate: float | None = None
+    """Points per second at most; None for no limit."""
+    spend: float | None = None
+    """Money at most, in the currency of the model's price."""
+
+
+class Answers(_Group, frozen=True, kw_only=True):
+    """Every answer given so far; a missing one is None and is proposed by the wizard."""
+
+    collection: str | None = None
+    avoid: Avoid | None = None
+    zero_downtime: bool | None = None
+    keep_both: bool | None = None
+    add_sparse: bool | None = None
+    route: RouteName | None = None
+    model: ModelSpec | None = None
+    old_model: ModelSpec | None = None
+    text: TextAnswer = TextAnswer()
+    vector: VectorAnswer = VectorAnswer()
+    target: TargetAnswer = TargetAnswer()
+    alias: AliasAnswer = AliasAnswer()
+    writers: Writers | None = None
+    queries: QueriesAnswer = QueriesAnswer()
+    limits: Limits = Limits()
+    cutover: CutoverMode = "manual"
+    rollback: dict[str, str] = {}
+    cleanup: Cleanup = "keep"
+
+
+def from_toml(path: Path) -> Answers:
+    """Read an answers file; raises UsageError naming the file and the key."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such answers file; write one with `changeover` or give another path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path}: not a TOML answers file: {error}") from None
+    return from_mapping(_nest(raw), str(path))
+
+
+def from_mapping(raw: dict[str, Any], where: str) -> Answers:
+    """Check a nested mapping; raises UsageError that names `where` and the key."""
+    try:
+        return msgspec.convert(raw, Answers, strict=True)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: {_reason(error)}; `changeover explain` lists the question ids") from None
+
+
+def set_answer(answers: Answers, question: str, value: str) -> Answers:
+    """One `--set id=value`; the value is read by the type of the question. Raises UsageError."""
+    tree = msgspec.to_builtins(answers)
+    node = tree
+    *parents, leaf = question.split(".")
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise UsageError(f"--set {question}: {parent} has no parts")
+    node[leaf] = value
+    _require_model_keys(tree)
+    try:
+        return msgspec.convert(tree, Answers, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"--set {question}={value}: {_reason(error)}") from None
+
+
+def value_of(answers: Answers, question: str) -> Any:
+    """The answer to one question id, or None."""
+    node: Any = answers
+    for part in question.split("."):
+        node = node.get(part) if isinstance(node, dict) else getattr(node, part, None)
+        if node is None:
+            return None
+    return node
+
+
+def to_toml(answers: Answers) -> str:
+    """The answers as the text of an answers file."""
+    tree = {k: v for k, v in msgspec.to_builtins(answers).items() if v not in (None, {})}
+    lines = [f"{key} = {_toml(value)}" for key, value in tree.items() if not isinstance(value, dict)]
+    for table, rows in tree.items():
+        if isinstance(rows, dict):
+            body = [f"{key} = {_toml(value)}" for key, value in rows.items() if value is not None]
+            lines += ["", f"[{table}]", *body] if body else []
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    # A JSON string is a TOML basic string but for DEL, which JSON leaves bare.
+    return msgspec.json.encode(str(value)).decode().replace("\x7f", "\\u007F")
+
+
+def _nest(raw: dict[str, Any]) -> dict[str, Any]:
+    """Accept "model.name" = "x" beside [model] name = "x"."""
+    out: dict[str, Any] = {}
+    for key, value in raw.items():
+        node = out
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        if isinstance(value, dict) and isinstance(node.get(leaf), dict):
+            node[leaf].update(value)
+        else:
+            node[leaf] = value
+    return out
+
+
+def _require_model_keys(tree: dict[str, Any]) -> None:
+    for table in ("model", "old_model"):
+        if isinstance(tree.get(table), dict):
+            tree[table].setdefault("provider", "fastembed")
+            tree[table].setdefault("name", "")
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    head, _, path = text.partition(" - at ")
+    key = path.strip("`").removeprefix("$.") if path else ""
+    return f"{key}: {head}" if key and key != "$" else head

@@ -1,0 +1,238 @@
+"""What an engine writes into its journal: few events, one JSON object a line; every screen is a fold over them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from changeover.quality.model import QualityReport
+from changeover.survey.model import PointId
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+    """What all events have: `at` is seconds since the epoch (UTC)."""
+
+    at: float
+
+
+class EngineStarted(_Event, frozen=True, kw_only=True, tag="engine-started"):
+    """An engine process took the run's lock; a second one of these in a journal is a resume."""
+
+    pid: int
+    host: str
+    version: str
+    server: str
+    """Server version."""
+
+
+class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
+    step: str
+
+
+class StepDone(_Event, frozen=True, kw_only=True, tag="step-done"):
+    step: str
+    detail: str = ""
+    """One line of what was found or done."""
+
+
+class Progress(_Event, frozen=True, kw_only=True, tag="progress"):
+    """How far the step in hand is; written at most twice a second."""
+
+    step: str
+    done: int
+    total: int | None = None
+    note: str = ""
+
+
+class SliceAcked(_Event, frozen=True, kw_only=True, tag="slice-acked"):
+    """Everything of the slice below `position` is written and acknowledged; a checkpoint."""
+
+    step: str
+    slice: int
+    position: PointId | None
+    """The next id to read; None with `done` when the slice is finished."""
+    points: int
+    done: bool = False
+
+
+class Metrics(_Event, frozen=True, kw_only=True, tag="metrics"):
+    """One second of load; rates are per second over the last interval."""
+
+    points: int
+    """Points written by this step since it began (all engines)."""
+    points_per_s: float
+    embed_busy: float
+    """Share of the interval that the embedder was busy, 0 to 1."""
+    write_busy: float
+    """Share of the write streams that was busy, 0 to 1."""
+    batch: int
+    streams: int
+    rate: float | None = None
+    throttle: str = ""
+    """Why it goes slower than asked, in words; "" when it does not."""
+    tokens: int = 0
+    rss_bytes: int = 0
+
+
+class Canary(_Event, frozen=True, kw_only=True, tag="canary"):
+    """Searches through the name the application uses, counted from the start of this engine."""
+
+    searches: int
+    failures: int
+    p50_ms: float
+    p95_ms: float
+    baseline_p95_ms: float | None = None
+    last_error: str = ""
+
+
+class Differences(_Event, frozen=True, kw_only=True, tag="differences"):
+    """What one catch-up, verify or sweep pass found."""
+
+    step: str
+    number: int
+    new: int = 0
+    edited: int = 0
+    payload: int = 0
+    deleted: int = 0
+    missing: int = 0
+    """Points whose new vector is absent although the ledger says it was written."""
+    conflicts: int = 0
+
+    @property
+    def total(self) -> int:
+        """All differences together."""
+        return self.new + self.edited + self.payload + self.deleted + self.missing
+
+
+class Skipped(_Event, frozen=True, kw_only=True, tag="skipped"):
+    """One point that was left out, with its reason; never silent."""
+
+    id: PointId
+    reason: str
+
+
+class Log(_Event, frozen=True, kw_only=True, tag="log"):
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
+    """Outcome of verification; `problems` is empty when everything agreed."""
+
+    source_points: int
+    target_points: int
+    checked_ids: int
+    sampled: int
+    worst_cosine: float | None
+    without_text: int = 0
+    skipped: int = 0
+    problems: tuple[str, ...] = ()
+
+
+class Evaluated(_Event, frozen=True, kw_only=True, tag="evaluated"):
+    report: QualityReport
+
+
+class Lamp(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition of the cutover."""
+
+    name: str
+    on: bool
+    detail: str = ""
+
+
+class CutoverReady(_Event, frozen=True, kw_only=True, tag="cutover-ready"):
+    """The lamps as they are now; the cutover may go on when all are on."""
+
+    lamps: tuple[Lamp, ...]
+    backlog: int = 0
+
+    @property
+    def ready(self) -> bool:
+        """True when every lamp is on."""
+        return all(lamp.on for lamp in self.lamps)
+
+
+class CutOver(_Event, frozen=True, kw_only=True, tag="cut-over"):
+    """The new side serves from now on."""
+
+    detail: str
+    canary_ok: bool | None = None
+
+
+class Conflict(_Event, frozen=True, kw_only=True, tag="conflict"):
+    """A point that both sides changed around the cutover; the newer side was kept."""
+
+    id: PointId
+    kept: Literal["new", "old"]
+    reason: str
+
+
+class Controlled(_Event, frozen=True, kw_only=True, tag="controlled"):
+    """A person's request was taken up; `number` is its line in control.jsonl."""
+
+    number: int
+    verb: str
+    value: Any = None
+    refused: str = ""
+
+
+class Paused(_Event, frozen=True, kw_only=True, tag="paused"):
+    reason: str
+
+
+class Resumed(_Event, frozen=True, kw_only=True, tag="resumed"):
+    pass
+
+
+class EngineStopped(_Event, frozen=True, kw_only=True, tag="engine-stopped"):
+    """The engine ended before the run did; the run can be resumed."""
+
+    reason: str
+    exit_code: int
+
+
+class RunFinished(_Event, frozen=True, kw_only=True, tag="run-finished"):
+    """Every step is done."""
+
+    summary: str
+    report: str = ""
+    """Path of the HTML report, relative to the run folder."""
+
+
+Event: TypeAlias = (
+    EngineStarted
+    | StepStarted
+    | StepDone
+    | Progress
+    | SliceAcked
+    | Metrics
+    | Canary
+    | Differences
+    | Skipped
+    | Log
+    | Verified
+    | Evaluated
+    | CutoverReady
+    | CutOver
+    | Conflict
+    | Controlled
+    | Paused
+    | Resumed
+    | EngineStopped
+    | RunFinished
+)
+
+_decoder = msgspec.json.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """One journal line without its newline."""
+    return msgspec.json.encode(event)
+
+
+def decode(line: bytes) -> Event:
+    """Read one journal line; raises msgspec.DecodeError on anything else."""
+    event: Event = _decoder.decode(line)
+    return event

@@ -1,0 +1,204 @@
+"""The state of a run as a fold over its journal: what every screen and report shows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from changeover.engine import events as ev
+from changeover.plan.model import Plan
+from changeover.quality.model import QualityReport
+
+StepStatus = Literal["waiting", "running", "done"]
+RunStatus = Literal["new", "running", "paused", "ready", "stopped", "finished"]
+
+HISTORY = 240
+"""How many one-second samples of the rate are kept for the sparkline."""
+LOG_LINES = 500
+
+
+class StepState(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the plan as it stands."""
+
+    id: str
+    title: str
+    kind: str
+    status: StepStatus = "waiting"
+    started_at: float | None = None
+    ended_at: float | None = None
+    done: int = 0
+    total: int | None = None
+    note: str = ""
+    detail: str = ""
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a screen shows of a run."""
+
+    steps: tuple[StepState, ...] = ()
+    status: RunStatus = "new"
+    started_at: float | None = None
+    last_at: float | None = None
+    engines: int = 0
+    """Engines that have worked on this run; more than one means it was resumed."""
+    pid: int | None = None
+    server: str = ""
+    metrics: ev.Metrics | None = None
+    rates: tuple[float, ...] = ()
+    canary: ev.Canary | None = None
+    searches: int = 0
+    """Canary searches over all engines of the run."""
+    failures: int = 0
+    differences: ev.Differences | None = None
+    passes: tuple[ev.Differences, ...] = ()
+    verified: ev.Verified | None = None
+    quality: QualityReport | None = None
+    ready: ev.CutoverReady | None = None
+    cutover: ev.CutOver | None = None
+    skipped: int = 0
+    skipped_sample: tuple[ev.Skipped, ...] = ()
+    conflicts: tuple[ev.Conflict, ...] = ()
+    warnings: int = 0
+    errors: int = 0
+    log: tuple[tuple[float, str, str], ...] = ()
+    """(at, level, text), oldest first, at most LOG_LINES."""
+    paused: str = ""
+    asked: tuple[ev.Controlled, ...] = ()
+    """Requests of people that were taken up or refused, oldest first."""
+    stopped: ev.EngineStopped | None = None
+    finished: ev.RunFinished | None = None
+    acked: dict[str, dict[int, ev.SliceAcked]] = {}
+    """step -> slice -> last checkpoint."""
+
+    def step(self, step_id: str) -> StepState:
+        """The step of that id; raises KeyError."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(step_id)
+
+    @property
+    def current(self) -> StepState | None:
+        """The running step, or None."""
+        return next((s for s in self.steps if s.status == "running"), None)
+
+
+def begin(plan: Plan) -> RunState:
+    """The state before the first event."""
+    kinds = [(s.id, s.title, type(s).__struct_config__.tag) for s in plan.steps]
+    return RunState(steps=tuple(StepState(id=i, title=t, kind=str(k)) for i, t, k in kinds))
+
+
+def fold(state: RunState, events: Iterable[ev.Event]) -> RunState:
+    """The state after the events."""
+    for event in events:
+        state = _fold_one(state, event)
+    return state
+
+
+def eta_s(state: RunState) -> float | None:
+    """Seconds until the running step is done at the present rate, or None when that cannot be said."""
+    step = state.current
+    if step is None or not step.total or state.last_at is None:
+        return None
+    left = max(0, step.total - step.done)
+    recent = [r for r in state.rates[-30:] if r > 0]
+    if step.kind == "load" and recent:
+        return left / (sum(recent) / len(recent))
+    if step.started_at is None or step.done <= 0:
+        return None
+    elapsed = state.last_at - step.started_at
+    return left * elapsed / step.done if elapsed > 0 else None
+
+
+def _replace(state: RunState, **changes: object) -> RunState:
+    return msgspec.structs.replace(state, **changes)
+
+
+def _set_step(state: RunState, step_id: str, **changes: object) -> RunState:
+    steps = tuple(msgspec.structs.replace(s, **changes) if s.id == step_id else s for s in state.steps)
+    return _replace(state, steps=steps)
+
+
+def _logged(state: RunState, at: float, level: str, text: str) -> RunState:
+    return _replace(
+        state,
+        log=(*state.log[-(LOG_LINES - 1) :], (at, level, text)),
+        warnings=state.warnings + (level == "warning"),
+        errors=state.errors + (level == "error"),
+    )
+
+
+def _fold_one(state: RunState, event: ev.Event) -> RunState:
+    state = _replace(state, last_at=event.at)
+    match event:
+        case ev.EngineStarted():
+            again = state.engines > 0
+            state = _replace(
+                state,
+                engines=state.engines + 1,
+                pid=event.pid,
+                server=event.server,
+                status="running",
+                started_at=state.started_at or event.at,
+                stopped=None,
+                paused="",
+                canary=None,
+            )
+            words = "engine resumed" if again else "engine started"
+            return _logged(state, event.at, "info", f"{words}, pid {event.pid}, server {event.server}")
+        case ev.StepStarted():
+            old = state.step(event.step)
+            state = _set_step(state, event.step, status="running", started_at=old.started_at or event.at)
+            state = _replace(state, status="running" if state.status == "ready" else state.status)
+            return _logged(state, event.at, "info", f"{old.title}: started")
+        case ev.StepDone():
+            title = state.step(event.step).title
+            state = _set_step(state, event.step, status="done", ended_at=event.at, detail=event.detail)
+            text = f"{title}: done" + (f", {event.detail}" if event.detail else "")
+            return _logged(state, event.at, "info", text)
+        case ev.Progress():
+            return _set_step(state, event.step, done=event.done, total=event.total, note=event.note)
+        case ev.SliceAcked():
+            per_step = {**state.acked.get(event.step, {}), event.slice: event}
+            return _replace(state, acked={**state.acked, event.step: per_step})
+        case ev.Metrics():
+            return _replace(state, metrics=event, rates=(*state.rates[-(HISTORY - 1) :], event.points_per_s))
+        case ev.Canary():
+            before = state.canary
+            new = event.searches - (before.searches if before else 0)
+            bad = event.failures - (before.failures if before else 0)
+            return _replace(state, canary=event, searches=state.searches + new, failures=state.failures + bad)
+        case ev.Differences():
+            return _replace(state, differences=event, passes=(*state.passes[-99:], event))
+        case ev.Skipped():
+            state = _replace(state, skipped=state.skipped + 1, skipped_sample=(*state.skipped_sample[-99:], event))
+            return _logged(state, event.at, "warning", f"point {event.id} skipped: {event.reason}")
+        case ev.Log():
+            return _logged(state, event.at, event.level, event.text)
+        case ev.Verified():
+            return _replace(state, verified=event)
+        case ev.Evaluated():
+            return _replace(state, quality=event.report)
+        case ev.CutoverReady():
+            return _replace(state, ready=event, status="ready" if event.ready else state.status)
+        case ev.CutOver():
+            return _logged(_replace(state, cutover=event), event.at, "info", event.detail)
+        case ev.Conflict():
+            return _replace(state, conflicts=(*state.conflicts, event))
+        case ev.Controlled():
+            words = f"asked: {event.verb}" + ("" if event.value is None else f" {event.value}")
+            words += f"; refused: {event.refused}" if event.refused else ""
+            return _logged(_replace(state, asked=(*state.asked[-49:], event)), event.at, "info", words)
+        case ev.Paused():
+            return _replace(state, paused=event.reason, status="paused")
+        case ev.Resumed():
+            return _replace(state, paused="", status="running")
+        case ev.EngineStopped():
+            state = _replace(state, stopped=event, status="stopped", pid=None)
+            return _logged(state, event.at, "warning", f"engine stopped: {event.reason}")
+        case ev.RunFinished():
+            state = _replace(state, finished=event, status="finished", pid=None)
+            return _logged(state, event.at, "info", event.summary)

@@ -1,0 +1,1 @@
+"""The plan: ordered steps with exact requests, estimates and what must be acknowledged."""

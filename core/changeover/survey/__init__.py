@@ -1,0 +1,1 @@
+"""Everything read from a cluster before any decision; reading only."""
