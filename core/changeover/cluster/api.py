@@ -1,4 +1,4 @@
-"""What the rest of Changeover asks of a cluster: an async gateway for single requests, a blocking wire for the hot path."""
+"""What the rest of Changeover asks of a cluster: an async gateway for requests, a blocking wire for the hot path."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Wire(Protocol):
     def update_vectors(
         self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
     ) -> None:
-        """Write one vector of existing points; with `only_absent` points that have it are left alone (update_filter)."""
+        """Write one vector of existing points; `only_absent` leaves points alone that have it (update_filter)."""
         ...
 
     def delete(self, name: str, ids: Sequence[PointId]) -> None: ...

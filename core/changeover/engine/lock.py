@@ -1,0 +1,77 @@
+"""One engine per run: an advisory file lock that the kernel frees when the process dies, however it dies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from changeover.errors import BlockedError
+
+if os.name == "nt":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+class RunLock:
+    """Held for the life of an engine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = -1
+
+    def acquire(self) -> None:
+        """Take the lock and write our pid beside it; raises BlockedError when another engine holds it."""
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if not _try_lock(self._fd):
+            os.close(self._fd)
+            self._fd = -1
+            raise BlockedError(f"another engine is already working on this run ({self._path.parent.name})")
+        self._path.with_suffix(".pid").write_text(str(os.getpid()))
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._fd >= 0:
+            self._path.with_suffix(".pid").unlink(missing_ok=True)
+            _unlock(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def holder(path: Path) -> int | None:
+    """The pid of the process that holds the lock, or None; 0 when it is held but its pid is not known yet."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        if _try_lock(descriptor):
+            _unlock(descriptor)
+            return None
+    finally:
+        os.close(descriptor)
+    try:
+        return int(path.with_suffix(".pid").read_text())
+    except (OSError, ValueError):
+        return 0

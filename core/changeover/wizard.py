@@ -1,0 +1,122 @@
+"""One walk through the house, without a screen: connect, survey, answer, probe, check, plan, start the engine.
+
+The Textual screens, the plain prompts and the headless verbs all drive this one object, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from changeover.checks.model import Finding, Probes
+from changeover.cluster.api import Gateway
+from changeover.decision.answers import Answers
+from changeover.decision.tree import Asked, propose, view
+from changeover.engine.folder import RunFolder
+from changeover.errors import BlockedError, UsageError
+from changeover.plan.model import Access, Plan
+from changeover.survey.listing import Listed, list_collections
+from changeover.survey.model import Survey
+
+
+class Wizard:
+    """State of one walk; methods are async where the cluster or a model is asked.
+
+    Every method raises ChangeoverError with one clear line. `environ` is where keys are looked up; a key typed by a
+    person is put into a copy of it that is handed to the engine process, and nowhere else.
+    """
+
+    def __init__(self, access: Access, environ: Mapping[str, str] | None = None) -> None:
+        self.access = access
+        self.environ: dict[str, str] = dict(os.environ if environ is None else environ)
+        self.answers = Answers()
+        self.survey: Survey | None = None
+        self.probes = Probes()
+        self._gateway: Gateway | None = None
+
+    async def gateway(self) -> Gateway:
+        """The open connection; opened on first use."""
+        if self._gateway is None:
+            from changeover.cluster.connect import open_gateway
+
+            self._gateway = await open_gateway(self.access, self.environ)
+        return self._gateway
+
+    async def collections(self) -> tuple[Listed, ...]:
+        """Every collection with points, vectors, aliases and flags."""
+        return await list_collections(await self.gateway())
+
+    async def take_survey(self, name: str) -> Survey:
+        """Read everything about the collection (or alias) and keep it; reading only."""
+        from changeover.survey.take import take
+
+        self.survey = await take(
+            await self.gateway(), name, self.access, old_model=self.answers.old_model, environ=self.environ
+        )
+        return self.survey
+
+    def answer(self, answers: Answers) -> None:
+        """Replace the answers; everything later is derived anew. A probe of another model is dropped."""
+        if answers.model != self.answers.model:
+            self.probes = Probes(queries=self.probes.queries)
+        self.answers = answers
+
+    def questions(self) -> tuple[Asked, ...]:
+        """The questions that matter now, each with open and closed choices, evidence and a proposal."""
+        return view(self._surveyed(), self.answers, self.probes)
+
+    def completed(self) -> Answers:
+        """The answers with proposals filled in where nothing was said."""
+        return propose(self._surveyed(), self.answers, self.probes)
+
+    async def probe(self) -> Probes:
+        """Load the new model, embed sampled texts, count labelled queries; keeps and returns what was measured."""
+        from changeover.survey.probe import take_probes
+
+        self.probes = await take_probes(self._surveyed(), self.completed(), self.environ)
+        return self.probes
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What speaks for and against the answers."""
+        from changeover.checks.registry import run
+
+        return run(self._surveyed(), self.completed(), self.probes)
+
+    def plan(self) -> Plan:
+        """The sealed plan; raises BlockedError when no route is open."""
+        from changeover.routes.build import build
+
+        return build(self._surveyed(), self.completed(), self.findings(), self.probes, self.access)
+
+    def start(self, plan: Plan, accepted: frozenset[str], folder: Path | None = None) -> RunFolder:
+        """Write the run folder and start the engine process; raises BlockedError when a finding forbids it."""
+        from changeover.engine.launch import start
+
+        refuse_unaccepted(plan, accepted)
+        run = RunFolder.create(plan, self.environ, folder, accepted=accepted)
+        start(run, self.environ)
+        return run
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._gateway is not None:
+            await self._gateway.close()
+            self._gateway = None
+
+    def _surveyed(self) -> Survey:
+        if self.survey is None:
+            raise UsageError("no collection has been surveyed yet; choose one first")
+        return self.survey
+
+
+def refuse_unaccepted(plan: Plan, accepted: frozenset[str]) -> None:
+    """Raise BlockedError when the plan has a blocker, or a finding to acknowledge that was not accepted."""
+    blockers = [f for f in plan.findings if f.severity == "blocker"]
+    if blockers:
+        first = blockers[0]
+        raise BlockedError(f"{first.code}: {first.title}; {first.remedy}")
+    missing = [f.code for f in plan.findings if f.acknowledge and f.code not in accepted]
+    if missing:
+        flags = " ".join(f"--accept {code}" for code in missing)
+        raise BlockedError(f"to be acknowledged first: {', '.join(missing)} (in the wizard, or {flags})")
