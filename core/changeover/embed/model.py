@@ -1,4 +1,4 @@
-"""Which model to embed with, and what identifies the vectors that it makes. Values only; never a key."""
+"""What a model is, as plain values: how to reach it (`ModelSpec`) and which one it really was (`Fingerprint`)."""
 
 from __future__ import annotations
 
@@ -7,44 +7,54 @@ from typing import Literal
 
 import msgspec
 
-Pooling = Literal["mean", "cls", "disabled"]
+Pooling = Literal["mean", "cls", "last", "none"]
 
 
-class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A model as answered: `model.*` and `old_model.*` in an answers file."""
+class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How to reach an embedding model; safe to print and store, because it names a key's variable, never a key."""
 
     provider: str
+    """A key of `changeover.embed.protocol.PROVIDERS`: fastembed, openai, sandbox."""
     name: str = ""
     path: str | None = None
-    """A local ONNX folder (fastembed)."""
+    """fastembed: a local ONNX model folder. sandbox: where model folders are made."""
     url: str | None = None
-    """Base URL of an HTTP endpoint, e.g. https://api.example.com/v1."""
+    """openai: the base URL, to which `/embeddings` is appended."""
     api_key_env: str | None = None
-    """Name of the environment variable that holds the key; the key itself is never stored."""
+    """The name of the environment variable that holds the key."""
     dimension: int | None = None
-    """Declared dimension; checked against what the model returns."""
+    """The declared vector size; the real one is probed and must be equal."""
     document_prefix: str = ""
     query_prefix: str = ""
     price_per_million_tokens: float | None = None
     pooling: Pooling = "mean"
+    """fastembed with `path`: how token vectors become one; "none" when the model already returns one."""
     normalise: bool = True
+    """fastembed with `path`: divide each vector by its length."""
     model_file: str = "model.onnx"
+    """fastembed with `path`: the file inside the folder; `onnx/<model_file>` is also looked at."""
+
+    @property
+    def label(self) -> str:
+        """A short name for people: the model's own name, else its folder."""
+        return self.name or self.path or self.url or self.provider
 
 
-class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    """What two embedders must share for their vectors to be comparable."""
+class Fingerprint(msgspec.Struct, frozen=True):
+    """Which model made a vector: two equal fingerprints promise equal vectors for equal text."""
 
     provider: str
     model: str
-    revision: str = ""
-    """SHA-256 of the model file where it is local, else ""."""
-    dimension: int = 0
-    document_prefix: str = ""
-    query_prefix: str = ""
-    normalised: bool = True
-    max_tokens: int | None = None
+    revision: str | None
+    """sha256 of the model file when it is local, else None."""
+    dimension: int
+    document_prefix: str
+    query_prefix: str
+    normalised: bool
+    """True when the probe's vector had length 1 (within 0.001)."""
+    max_tokens: int | None
 
     @property
-    def digest(self) -> str:
-        """Twelve hex digits over every part."""
-        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:12]
+    def hash(self) -> str:
+        """Sixteen hex digits that stay the same over runs, machines and Python versions."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]

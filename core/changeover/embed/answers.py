@@ -1,0 +1,117 @@
+"""What an embeddings endpoint answered: vectors, a refusal of the texts, "try again", or an error for a person."""
+
+from __future__ import annotations
+
+import json
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import orjson
+
+from changeover.embed.model import ModelSpec
+from changeover.embed.vectors import Vectors
+from changeover.errors import UnreachableError, UsageError
+
+REFUSES_TEXTS = frozenset({400, 413, 422})
+TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+LONGEST_REASON = 300
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Vectors of shape (texts, dimension) in the order of the request, and the tokens the provider counted."""
+
+    vectors: Vectors
+    tokens: int | None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The request was understood and its texts (or their number) were refused."""
+
+    reason: str
+
+
+class TryAgain(msgspec.Struct, frozen=True):
+    """A passing failure; `wait` is what the server asked for, in seconds."""
+
+    reason: str
+    wait: float | None
+
+
+def read(
+    response: httpx.Response, texts: int, spec: ModelSpec, url: str, key: str | None
+) -> Answer | Refusal | TryAgain:
+    """Sort a response; UsageError for a wrong URL or model, UnreachableError for a refused key or no quota."""
+    status = response.status_code
+    if response.is_success:
+        return _answer(response, texts, url)
+    reason = f"{status} {_message(response, key)}".strip()
+    if status in (401, 403):
+        source = f"the key in {spec.api_key_env}" if spec.api_key_env else "a request without a key"
+        raise UnreachableError(f"{url} refused {source} ({reason}).")
+    if status == 429 and "insufficient_quota" in response.text:
+        raise UnreachableError(f"{url}: the account's quota is used up ({reason}).")
+    if status in REFUSES_TEXTS:
+        return Refusal(reason)
+    if status in TRY_AGAIN:
+        return TryAgain(reason, retry_after(response.headers.get("Retry-After")))
+    if status in (404, 405):
+        raise UsageError(
+            f"{url} answered {reason}: check model.url (it often ends in /v1) and model.name {spec.name!r}."
+        )
+    raise UnreachableError(f"{url} answered {reason}.")
+
+
+def retry_after(header: str | None) -> float | None:
+    """Seconds to wait from a `Retry-After` header, given in seconds or as a date; None when absent or odd."""
+    if header is None:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time())
+    except ValueError:
+        return None
+
+
+def _answer(response: httpx.Response, texts: int, url: str) -> Answer:
+    try:
+        body = _json(response.content)
+        items = body["data"]
+        if all(isinstance(item.get("index"), int) for item in items):
+            items = sorted(items, key=lambda item: item["index"])
+        vectors = np.array([item["embedding"] for item in items], np.float32)
+        usage = body.get("usage") or {}
+        tokens = usage.get("total_tokens", usage.get("prompt_tokens"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{url} answered 200, but not with embeddings as OpenAI returns them; check model.url."
+        ) from error
+    if len(vectors) != texts or vectors.ndim != 2:
+        raise UsageError(f"{url} returned {len(vectors)} vectors for {texts} texts; its answers cannot be used.")
+    return Answer(vectors, tokens)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return json.loads(content)  # accepts NaN, which some Python servers write
+
+
+def _message(response: httpx.Response, key: str | None) -> str:
+    """The server's own words in one line, without the key."""
+    text = response.text
+    try:
+        body = orjson.loads(response.content)
+        error = body.get("error", body.get("message", body.get("detail", text)))
+        text = error.get("message", text) if isinstance(error, dict) else error
+    except (orjson.JSONDecodeError, AttributeError):
+        pass
+    line = " ".join(str(text).split())[:LONGEST_REASON]
+    return line.replace(key, "***") if key else line
