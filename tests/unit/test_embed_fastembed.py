@@ -71,7 +71,7 @@ def test_the_same_folder_works_as_model_path(minilm: Embedder, data_dir: Path) -
         load(msgspec.structs.replace(spec, dimension=385))
     assert (caught.value.declared, caught.value.real) == (385, 384)
     with pytest.raises(UsageError, match="cannot embed"):
-        load(msgspec.structs.replace(spec, pooling="none"))
+        load(msgspec.structs.replace(spec, pooling="disabled"))
 
 
 def test_a_folder_that_is_no_model_is_named_with_what_it_lacks(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_wordllama_is_a_deterministic_mean_of_its_tokens() -> None:
 def test_scrambled_keeps_size_and_loses_meaning(data_dir: Path, minilm: Embedder) -> None:
     model = load(models.spec("scrambled", data_dir))
     assert model.dimension == minilm.dimension
-    assert model.fingerprint.hash != minilm.fingerprint.hash
+    assert model.fingerprint.digest != minilm.fingerprint.digest
     vectors = model.embed_documents([TEXTS[2], TEXTS[4]])
     np.testing.assert_allclose(vectors[0], model.embed_query(TEXTS[2]), atol=1e-6)
     assert (

@@ -14,7 +14,7 @@ from changeover.embed import Fingerprint, ModelSpec, load
 from changeover.embed.vectors import by_size
 from changeover.errors import UsageError
 
-FINGERPRINT = Fingerprint("openai", "m", None, 3, "", "query: ", True, None)
+FINGERPRINT = Fingerprint(provider="openai", model="m", dimension=3, query_prefix="query: ")
 
 
 def test_a_spec_survives_a_file_and_refuses_keys_it_does_not_know() -> None:
@@ -24,8 +24,8 @@ def test_a_spec_survives_a_file_and_refuses_keys_it_does_not_know() -> None:
         msgspec.convert({"provider": "openai", "api_key": "secret"}, ModelSpec)
 
 
-def test_the_fingerprint_hash_is_short_stable_and_moves_with_every_field() -> None:
-    assert FINGERPRINT.hash == "f71bbeb7bf24c7d5"
+def test_the_fingerprint_digest_is_short_stable_and_moves_with_every_field() -> None:
+    assert FINGERPRINT.digest == "282eb9a1e8f6"
     changed = {
         "provider": "fastembed",
         "model": "n",
@@ -38,7 +38,7 @@ def test_the_fingerprint_hash_is_short_stable_and_moves_with_every_field() -> No
     }
     assert set(changed) == set(Fingerprint.__struct_fields__)
     for field, value in changed.items():
-        assert msgspec.structs.replace(FINGERPRINT, **{field: value}).hash != FINGERPRINT.hash
+        assert msgspec.structs.replace(FINGERPRINT, **{field: value}).digest != FINGERPRINT.digest
 
 
 def test_an_unknown_provider_is_named_beside_the_known_ones() -> None:

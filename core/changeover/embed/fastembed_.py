@@ -112,7 +112,7 @@ def _register(spec: ModelSpec, folder: Path) -> str:
         "mean": PoolingType.MEAN,
         "cls": PoolingType.CLS,
         "last": PoolingType.LAST_TOKEN,
-        "none": PoolingType.DISABLED,
+        "disabled": PoolingType.DISABLED,
     }[spec.pooling]
     key = f"{folder.resolve()}|{model_file}|{spec.pooling}|{spec.normalise}"
     name = f"changeover/{hashlib.sha256(key.encode()).hexdigest()[:16]}"
@@ -168,10 +168,10 @@ def _one_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _revision(model: Any) -> str | None:
-    """sha256 of the model file that fastembed opened."""
+def _revision(model: Any) -> str:
+    """sha256 of the model file that fastembed opened; "" where it does not say which one that is."""
     folder, description = getattr(model, "_model_dir", None), getattr(model, "model_description", None)
     if folder is None or description is None or not (Path(folder) / description.model_file).is_file():
-        return None
+        return ""
     with (Path(folder) / description.model_file).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

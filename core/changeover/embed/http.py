@@ -73,7 +73,7 @@ class HttpEmbedder:
         """Tokens that the provider has counted so far (`usage`); an estimate where it does not say."""
         try:
             probe = self._probe()
-            self.fingerprint: Fingerprint = fingerprint(spec, probe, None, None)
+            self.fingerprint: Fingerprint = fingerprint(spec, probe, "", None)
         except BaseException:
             self.close()
             raise

@@ -7,10 +7,10 @@ from typing import Literal
 
 import msgspec
 
-Pooling = Literal["mean", "cls", "last", "none"]
+Pooling = Literal["mean", "cls", "last", "disabled"]
 
 
-class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How to reach an embedding model; safe to print and store, because it names a key's variable, never a key."""
 
     provider: str
@@ -28,7 +28,7 @@ class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
     query_prefix: str = ""
     price_per_million_tokens: float | None = None
     pooling: Pooling = "mean"
-    """fastembed with `path`: how token vectors become one; "none" when the model already returns one."""
+    """fastembed with `path`: how token vectors become one; "disabled" when the model already returns one."""
     normalise: bool = True
     """fastembed with `path`: divide each vector by its length."""
     model_file: str = "model.onnx"
@@ -40,21 +40,21 @@ class ModelSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
         return self.name or self.path or self.url or self.provider
 
 
-class Fingerprint(msgspec.Struct, frozen=True):
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """Which model made a vector: two equal fingerprints promise equal vectors for equal text."""
 
     provider: str
     model: str
-    revision: str | None
-    """sha256 of the model file when it is local, else None."""
-    dimension: int
-    document_prefix: str
-    query_prefix: str
-    normalised: bool
-    """True when the probe's vector had length 1 (within 0.001)."""
-    max_tokens: int | None
+    revision: str = ""
+    """SHA-256 of the model file where it is local, else ""."""
+    dimension: int = 0
+    document_prefix: str = ""
+    query_prefix: str = ""
+    normalised: bool = True
+    """Whether the probe's vector had length 1 (within 0.001)."""
+    max_tokens: int | None = None
 
     @property
-    def hash(self) -> str:
-        """Sixteen hex digits that stay the same over runs, machines and Python versions."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+    def digest(self) -> str:
+        """Twelve hex digits over every part; the same over runs, machines and Python versions."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]

@@ -39,7 +39,7 @@ def normalised(vectors: Vectors) -> Vectors:
     return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
 
 
-def fingerprint(spec: ModelSpec, probe: Vectors, revision: str | None, max_tokens: int | None) -> Fingerprint:
+def fingerprint(spec: ModelSpec, probe: Vectors, revision: str, max_tokens: int | None) -> Fingerprint:
     """The fingerprint that follows from the spec and the probe's vector; DimensionMismatch when they disagree."""
     if spec.dimension is not None and spec.dimension != len(probe):
         raise DimensionMismatch(spec.label, spec.dimension, len(probe))
