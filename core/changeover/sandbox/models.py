@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-NAMES = ("wordllama", "minilm", "scrambled")
+DIMENSIONS: dict[str, int] = {"wordllama": 256, "minilm": 384, "scrambled": 384}
 MINILM_MAX_TOKENS = 128
 """Tokens of a text that minilm reads in the sandbox; the model itself allows 512."""
 
@@ -64,14 +64,14 @@ def spec(name: str, data_dir: Path | None = None) -> ModelSpec:
 
 
 def open_embedder(spec: ModelSpec, environ: Mapping[str, str]) -> Embedder:
-    """One of `NAMES`; UsageError when the name is another or the sandbox extra is not installed."""
+    """One of `DIMENSIONS`; UsageError when the name is another or the sandbox extra is not installed."""
     if spec.name == "wordllama":
         return WordLlama(spec)
     if spec.name in ("minilm", "scrambled"):
         folder = minilm_folder(Path(spec.path) if spec.path else default_data_dir(environ))
         minilm = _fastembed(spec, folder)
         return Scrambled(minilm) if spec.name == "scrambled" else minilm
-    raise UsageError(f"The sandbox has no model {spec.name!r}; it has {', '.join(NAMES)}.")
+    raise UsageError(f"The sandbox has no model {spec.name!r}; it has {', '.join(DIMENSIONS)}.")
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
