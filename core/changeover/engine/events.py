@@ -9,6 +9,8 @@ import msgspec
 from changeover.quality.model import QualityReport
 from changeover.survey.model import PointId
 
+Level = Literal["info", "warning", "error"]
+
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
     """What all events have: `at` is seconds since the epoch (UTC)."""
@@ -113,7 +115,7 @@ class Skipped(_Event, frozen=True, kw_only=True, tag="skipped"):
 
 
 class Log(_Event, frozen=True, kw_only=True, tag="log"):
-    level: Literal["info", "warning", "error"]
+    level: Level
     text: str
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from changeover.errors import BlockedError
@@ -44,7 +45,8 @@ class RunLock:
     def acquire(self) -> None:
         """Take the lock and write our pid beside it; raises BlockedError when another engine holds it."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _try_lock(self._fd):
+        # Somebody who only looks (`holder`) has the lock for a moment: that is no other engine.
+        if not any(_try_lock(self._fd) or time.sleep(0.05) for _ in range(10)):
             os.close(self._fd)
             self._fd = -1
             raise BlockedError(f"another engine is already working on this run ({self._path.parent.name})")

@@ -1,0 +1,142 @@
+"""The canary: searches through the name that the application uses, all the while; the proof of zero downtime."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from changeover.cluster.api import Gateway
+from changeover.cluster.errors import ClusterError
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+
+INTERVAL_S = 0.1
+WINDOW = 200
+BASELINE = 30
+"""Searches before the load that make the baseline."""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """One search vector and the vector name that it is for."""
+
+    using: str
+    vector: list[float]
+
+
+class CanaryTask:
+    """Searches every 0.1 s; a search counts as failed when neither the old nor the new vectors are accepted.
+
+    It does what an application that is ready for the cutover does: when the side that it knows is refused (an alias
+    was swapped), it asks with the other side's vector before it gives up.
+    """
+
+    def __init__(self, ctx: Context, gateway: Gateway) -> None:
+        self._ctx = ctx
+        self._gateway = gateway
+        self._sides: list[list[Probe]] = [[], []]
+        self._side = 0
+        self._times: deque[float] = deque(maxlen=WINDOW)
+        self._searches = 0
+        self._failures = 0
+        self._last_error = ""
+        self.baseline_ms: float | None = None
+        self._round = 0
+
+    async def prepare(self) -> None:
+        """Take stored vectors of the old side as searches."""
+        job = self._ctx.job
+        source = job.source_vector
+        try:
+            points = await self._gateway.sample(job.source, 32, vectors=[source] if source else True)
+        except ClusterError as error:
+            self._ctx.log(f"no search probe: {error}", "warning")
+            return
+        self._sides[0] = [Probe(source, p.vectors[source]) for p in points if _is_dense(p.vectors.get(source))]
+
+    def add_new(self, vectors: Sequence[Sequence[float]]) -> None:
+        """Searches for the new side, once the model is loaded."""
+        self._sides[1] = [Probe(self._ctx.job.target_vector, list(map(float, v))) for v in vectors]
+
+    def prefer_new(self) -> None:
+        """The new side serves from now on."""
+        if self._sides[1]:
+            self._side = 1
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is anything to search with."""
+        return bool(self._sides[0] or self._sides[1])
+
+    async def run(self) -> None:
+        """Search for ever; cancelled when the engine ends."""
+        told = 0.0
+        while True:
+            if self.ready:
+                await self.search()
+            if time.monotonic() - told >= 1.0 and self._searches:
+                told = time.monotonic()
+                self._ctx.emit(self.event())
+                if self._ctx.throttle is not None:
+                    self._ctx.throttle.on_canary(self._quantile(0.95), self.baseline_ms)
+            await asyncio.sleep(INTERVAL_S)
+
+    async def baseline(self) -> None:
+        """Measure before any load; keeps p95 of the first searches."""
+        if not self.ready or self.baseline_ms is not None:
+            return
+        for _ in range(BASELINE):
+            await self.search()
+        if self._times:
+            self.baseline_ms = self._quantile(0.95)
+            self._ctx.emit(self.event())
+
+    async def search(self) -> bool:
+        """One search through the name in use; False when it failed."""
+        self._searches += 1
+        error: ClusterError | None = None
+        for side in (self._side, 1 - self._side):
+            probes = self._sides[side]
+            if not probes:
+                continue
+            probe = probes[self._round % len(probes)]
+            self._round += 1
+            begun = time.perf_counter()
+            try:
+                await self._gateway.search(
+                    self._ctx.job.name_in_use, probe.vector, using=probe.using, limit=10, timeout_s=30.0
+                )
+            except ClusterError as problem:
+                error = error or problem
+                if problem.status != 400:
+                    break
+                continue
+            self._times.append((time.perf_counter() - begun) * 1000)
+            self._side = side
+            return True
+        self._failures += 1
+        self._last_error = str(error)
+        return False
+
+    def event(self) -> ev.Canary:
+        """The counts so far as an event."""
+        return ev.Canary(
+            at=self._ctx.clock(),
+            searches=self._searches,
+            failures=self._failures,
+            p50_ms=self._quantile(0.5),
+            p95_ms=self._quantile(0.95),
+            baseline_p95_ms=self.baseline_ms,
+            last_error=self._last_error,
+        )
+
+    def _quantile(self, share: float) -> float:
+        times = sorted(self._times)
+        return round(times[min(len(times) - 1, int(share * len(times)))], 3) if times else 0.0
+
+
+def _is_dense(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], int | float)

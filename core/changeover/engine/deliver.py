@@ -1,0 +1,140 @@
+"""Get a batch of points onto the server: retry, split, isolate the one that is rejected, re-send without those gone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from changeover.cluster.errors import Action, ClusterError
+from changeover.engine.context import Context
+from changeover.errors import UnreachableError
+from changeover.survey.model import PointId
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from changeover.cluster.api import Page
+
+T = TypeVar("T")
+
+PATIENCE_S = 900.0
+"""How long one request is retried before the engine stops, resumable."""
+LONGEST_PAUSE_S = 30.0
+
+
+class Outcome:
+    """What became of a batch: rows that the server took, rows that it rejected for good, rows that are gone."""
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+        self.rejected: dict[int, str] = {}
+        self.gone: list[int] = []
+
+
+def patiently(ctx: Context, request: Callable[[], T]) -> T:
+    """Run a request again while the answer says RETRY; raises ClusterError for all else, UnreachableError at last."""
+    waited, attempt = 0.0, 0
+    while True:
+        try:
+            return request()
+        except ClusterError as error:
+            if error.action is not Action.RETRY:
+                raise
+            if waited > PATIENCE_S:
+                raise UnreachableError(f"gave up after {waited:.0f} s of retries: {error}") from None
+            pause = min(LONGEST_PAUSE_S, 0.2 * 2**attempt) * random.uniform(0.7, 1.3)
+            pause = max(pause, error.retry_after_s or 0.0)
+            attempt += 1
+            if attempt in (3, 8):
+                ctx.log(f"the server is not keeping up, retrying: {error}", "warning")
+            ctx.throttle.back_off(pause, f"waiting {pause:.1f} s: {error}")
+            waited += pause
+
+
+def deliver(ctx: Context, page: Page, rows: Sequence[int], values: NDArray[np.float32], *, guard: bool) -> Outcome:
+    """Write `values[i]` for `rows[i]` of the page; a NaN row means that the point gets no new vector.
+
+    In place only the new vector is written; blue-green the whole point. Raises ClusterError(STOP), StoppedError.
+    """
+    outcome = Outcome()
+    size = max(1, ctx.throttle.effective_batch)
+    positions = list(range(len(rows)))
+    for start in range(0, len(positions), size):
+        _deliver(ctx, page, rows, values, positions[start : start + size], outcome, guard)
+    return outcome
+
+
+def _deliver(
+    ctx: Context,
+    page: Page,
+    rows: Sequence[int],
+    values: NDArray[np.float32],
+    part: list[int],
+    outcome: Outcome,
+    guard: bool,
+) -> None:
+    chosen = [rows[i] for i in part]
+    try:
+        patiently(ctx, lambda: _write(ctx, page, chosen, values[part], guard))
+        outcome.written += chosen
+        return
+    except ClusterError as error:
+        if error.action is Action.MISSING:
+            _without_gone(ctx, page, rows, values, part, outcome, guard)
+            return
+        if error.action not in (Action.SPLIT, Action.SKIP):
+            raise
+        if len(part) == 1:
+            outcome.rejected[chosen[0]] = str(error)
+            return
+        if error.action is Action.SPLIT:
+            ctx.throttle.learn_ceiling(len(part) // 2)
+    middle = len(part) // 2
+    for half in (part[:middle], part[middle:]):
+        _deliver(ctx, page, rows, values, half, outcome, guard)
+
+
+def _write(ctx: Context, page: Page, rows: list[int], values: NDArray[np.float32], guard: bool) -> None:
+    job = ctx.job
+    if ctx.in_place:
+        ids = [page.ids[row] for row in rows]
+        ctx.wire.update_vectors(job.target, ids, job.target_vector, values, only_absent=guard)
+    else:
+        carry = {name: name for name in job.carry}
+        ctx.wire.upsert(job.target, page, rows, {job.target_vector: values}, carry=carry, insert_only=guard)
+
+
+def _without_gone(
+    ctx: Context,
+    page: Page,
+    rows: Sequence[int],
+    values: NDArray[np.float32],
+    part: list[int],
+    outcome: Outcome,
+    guard: bool,
+) -> None:
+    # A 404 leaves a random part of the batch unapplied (measured): what still exists is sent again, whole.
+    there = existing(ctx, ctx.job.target, [page.ids[rows[i]] for i in part])
+    outcome.gone += [rows[i] for i in part if page.ids[rows[i]] not in there]
+    left = [i for i in part if page.ids[rows[i]] in there]
+    if left:
+        _deliver(ctx, page, rows, values, left, outcome, guard)
+
+
+def existing(ctx: Context, collection: str, ids: Sequence[PointId]) -> set[PointId]:
+    """Which of these points the collection has."""
+    there: set[PointId] = set()
+    for begin in range(0, len(ids), 256):
+        part = list(ids[begin : begin + 256])
+        chosen = {"must": [{"has_id": part}]}
+        page = patiently(
+            ctx,
+            lambda part=part, chosen=chosen: ctx.wire.scroll(  # type: ignore[misc]
+                collection, start=None, limit=len(part), payload=False, filter=chosen
+            ),
+        )
+        there.update(page.ids)
+    return there

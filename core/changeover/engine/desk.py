@@ -1,0 +1,76 @@
+"""Takes up people's requests: pause, resume, stop, rate, batch, streams, cutover. Each is answered in the journal."""
+
+from __future__ import annotations
+
+import asyncio
+
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+from changeover.engine.control import Ask, Inbox
+
+POLL_S = 0.25
+MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000}
+
+
+class Desk:
+    """Reads control.jsonl four times a second; `cutover_asked` is what await-cutover looks at."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        seen = max((asked.number for asked in ctx.state.asked), default=0)
+        self._inbox = Inbox(ctx.folder.control, seen)
+        self.cutover_asked: Ask | None = None
+
+    async def run(self) -> None:
+        """Answer requests for ever; cancelled when the engine ends."""
+        while True:
+            for asked in self._inbox.read():
+                self._take_up(asked)
+            await asyncio.sleep(POLL_S)
+
+    def answer(self, asked: Ask, refused: str = "") -> None:
+        """Write down that a request was taken up, or why it was not."""
+        self._ctx.emit(
+            ev.Controlled(
+                at=self._ctx.clock(), number=asked.number, verb=asked.verb, value=asked.value, refused=refused
+            )
+        )
+
+    def _take_up(self, asked: Ask) -> None:
+        throttle = self._ctx.throttle
+        match asked.verb:
+            case "pause":
+                throttle.pause()
+                self.answer(asked)
+                self._ctx.emit(ev.Paused(at=self._ctx.clock(), reason="on request"))
+            case "resume":
+                throttle.resume()
+                self.answer(asked)
+                self._ctx.emit(ev.Resumed(at=self._ctx.clock()))
+            case "stop":
+                self.answer(asked)
+                throttle.stop()
+            case "cutover":
+                if not any(s.kind == "await-cutover" and s.status == "running" for s in self._ctx.state.steps):
+                    self.answer(asked, "not ready yet: the run waits for the cutover after verification")
+                else:
+                    self.cutover_asked = asked
+            case "rate" | "batch" | "streams":
+                self._retune(asked)
+            case "refresh":
+                self.answer(asked)
+
+    def _retune(self, asked: Ask) -> None:
+        most = MOST[asked.verb]
+        least = 0 if asked.verb == "rate" else 1
+        value = asked.value
+        if not isinstance(value, int | float) or not least <= value <= most:
+            self.answer(asked, f"{asked.verb} must be a number from {least} to {most:,}")
+            return
+        if asked.verb == "rate":
+            self._ctx.throttle.retune(rate=float(value))
+        elif asked.verb == "batch":
+            self._ctx.throttle.retune(batch=int(value))
+        else:
+            self._ctx.throttle.retune(streams=int(value))
+        self.answer(asked)

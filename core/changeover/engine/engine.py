@@ -1,0 +1,217 @@
+"""One engine process: take the lock, open everything, run the steps that are not done, write the report."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Mapping
+
+from changeover.engine import events as ev
+from changeover.engine import state as run_state
+from changeover.engine.canary import CanaryTask
+from changeover.engine.context import Context
+from changeover.engine.desk import Desk
+from changeover.engine.folder import RunFolder
+from changeover.engine.journal import Journal, read_all
+from changeover.engine.ledger import Ledger
+from changeover.engine.lock import RunLock
+from changeover.engine.meter import Meter
+from changeover.engine.pipeline import embed_workers
+from changeover.engine.steps.table import STEPS
+from changeover.engine.throttle import Throttle
+from changeover.errors import ChangeoverError, ExitCode, StoppedError, UnreachableError
+from changeover.plan.model import Plan
+from changeover.version import __version__
+
+OPENING_S = 120.0
+"""How long a cluster that does not answer is tried when an engine starts."""
+
+
+def run(folder: RunFolder, environ: Mapping[str, str]) -> ExitCode:
+    """Run the engine in this process until the run is finished, stopped or failed; the journal says which."""
+    plan = folder.plan()
+    lock = RunLock(folder.lock)
+    lock.acquire()
+    journal = Journal(folder.journal)
+    try:
+        return asyncio.run(_run(folder, plan, journal, dict(environ)))
+    finally:
+        journal.close()
+        lock.release()
+
+
+async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str]) -> ExitCode:
+    state = run_state.fold(run_state.begin(plan), read_all(folder.journal))
+    if state.status == "finished":
+        return ExitCode.DONE
+    try:
+        ctx = await _open(folder, plan, journal, environ, state)
+    except ChangeoverError as error:
+        journal.write(ev.EngineStopped(at=time.time(), reason=str(error), exit_code=error.exit_code))
+        return error.exit_code
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        return await _work(ctx, tasks)
+    except StoppedError as stopped:
+        return _stopped(ctx, str(stopped), ExitCode.STOPPED)
+    except ChangeoverError as error:
+        ctx.log(str(error), "error")
+        return _stopped(ctx, str(error), error.exit_code)
+    except Exception as bug:
+        traceback.print_exc()
+        return _stopped(ctx, f"a bug: {type(bug).__name__}: {bug}; details in engine.log", ExitCode.BUG)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        ctx.ledger.close()
+        ctx.wire.close()
+        await ctx.gateway.close()
+
+
+async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
+    _on_signals(ctx)
+    ctx.emit(
+        ev.EngineStarted(
+            at=ctx.clock(),
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            version=__version__,
+            server=await ctx.gateway.version(),
+        )
+    )
+    ctx.desk = Desk(ctx)
+    ctx.canary = CanaryTask(ctx, ctx.gateway)
+    tasks.append(asyncio.create_task(ctx.desk.run()))
+    await ctx.canary.prepare()
+    await ctx.canary.baseline()
+    await _teach_canary(ctx)
+    tasks += [asyncio.create_task(ctx.canary.run()), asyncio.create_task(_measure(ctx))]
+    for step in ctx.plan.steps:
+        if ctx.state.step(step.id).status == "done":
+            continue
+        ctx.emit(ev.StepStarted(at=ctx.clock(), step=step.id))
+        detail = await _or_dead(STEPS[type(step)](ctx, step), tasks)
+        ctx.emit(ev.StepDone(at=ctx.clock(), step=step.id, detail=detail))
+    ctx.emit(ctx.canary.event())
+    return await _finish(ctx)
+
+
+async def _or_dead(work: object, tasks: list[asyncio.Task[None]]) -> str:
+    """Wait for the step, but not longer than the helpers beside it live: a dead one (journal full) ends the step."""
+    step: asyncio.Task[str] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    await asyncio.wait({step, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if not step.done():
+        dead = next(task for task in tasks if task.done())
+        step.cancel()
+        await asyncio.gather(step, return_exceptions=True)
+        dead.result()
+        raise RuntimeError("a helper task ended by itself")
+    return step.result()
+
+
+async def _finish(ctx: Context) -> ExitCode:
+    from changeover.report.build import write
+
+    cut = ctx.state.cutover is not None
+    summary = "finished: " + ("the new model serves" if cut else "both sides are there, nothing was cut over")
+    ctx.emit(ev.RunFinished(at=ctx.clock(), summary=summary, report=ctx.folder.report.name))
+    write(ctx.folder)
+    return ExitCode.DONE
+
+
+def _stopped(ctx: Context, reason: str, code: ExitCode) -> ExitCode:
+    with contextlib.suppress(ChangeoverError):
+        ctx.emit(ev.EngineStopped(at=ctx.clock(), reason=reason, exit_code=code))
+    return code
+
+
+async def _open(
+    folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], state: run_state.RunState
+) -> Context:
+    from changeover.cluster.connect import open_gateway, open_wire
+    from changeover.embed.protocol import load
+
+    access, job = plan.job.access, plan.job
+    until = time.monotonic() + OPENING_S
+    while True:
+        try:
+            gateway = await open_gateway(access, environ)
+            wire = await asyncio.to_thread(open_wire, access, environ, max(8, job.streams))
+            break
+        except UnreachableError:
+            if not state.engines or time.monotonic() > until:
+                raise
+            await asyncio.sleep(1.0)
+    accepted = folder.path / "accepted.txt"
+    return Context(
+        folder=folder,
+        plan=plan,
+        journal=journal,
+        ledger=Ledger(folder.ledger),
+        throttle=Throttle(job.batch, job.streams, job.rate),
+        gateway=gateway,
+        wire=wire,
+        meter=Meter(),
+        accepted=frozenset(accepted.read_text().split()) if accepted.exists() else frozenset(),
+        begun_before=frozenset(step.id for step in state.steps if step.status != "waiting"),
+        environ=environ,
+        state=state,
+        open_embedder=lambda: load(job.model, environ),
+    )
+
+
+async def _teach_canary(ctx: Context) -> None:
+    """Give the canary searches for the new side: texts of the collection, embedded with the new model."""
+    from changeover.survey.template import render
+
+    assert ctx.canary is not None
+    embedder = await asyncio.to_thread(lambda: ctx.embedder)
+    points, _ = await ctx.gateway.scroll(ctx.job.source, limit=16)
+    texts = [text for point in points if (text := render(ctx.job.template, point.payload)).strip()]
+    if texts:
+        vectors = await asyncio.to_thread(embedder.embed_documents, texts)
+        ctx.canary.add_new(vectors.tolist())
+    if ctx.state.cutover is not None:
+        ctx.canary.prefer_new()
+
+
+async def _measure(ctx: Context) -> None:
+    """One `Metrics` event a second while something is loaded or compared."""
+    import resource
+
+    while True:
+        await asyncio.sleep(1.0)
+        throttle = ctx.throttle
+        reading = ctx.meter.read(embed_workers(ctx), throttle.streams)
+        step = ctx.state.current
+        if step is None or (step.kind != "load" and not reading.points_per_s and not reading.embed_busy):
+            continue
+        ctx.emit(
+            ev.Metrics(
+                at=ctx.clock(),
+                points=reading.points,
+                points_per_s=round(reading.points_per_s, 1),
+                embed_busy=round(reading.embed_busy, 3),
+                write_busy=round(reading.write_busy, 3),
+                batch=throttle.effective_batch,
+                streams=throttle.streams,
+                rate=throttle.rate,
+                throttle=throttle.reason,
+                rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            )
+        )
+
+
+def _on_signals(ctx: Context) -> None:
+    """SIGTERM and SIGINT stop like a person's `stop`; SIGHUP is ignored: the engine outlives its terminal."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ctx.throttle.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)

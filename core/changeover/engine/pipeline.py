@@ -1,0 +1,212 @@
+"""Read, embed and write at the same time, through bounded queues, so that the embedder never waits for the server."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from changeover.embed.protocol import TextRejected
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+from changeover.engine.deliver import deliver
+from changeover.engine.hashes import payload_hash, text_hash
+from changeover.engine.ledger import Entry, Mark
+from changeover.errors import StoppedError
+from changeover.survey.template import render
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from changeover.cluster.api import Page
+
+T = TypeVar("T")
+
+WRITERS = 8
+"""Write threads; how many of them work at once is the throttle's `streams`."""
+LOCAL_PROVIDERS = frozenset({"fastembed", "sandbox"})
+
+
+@dataclass
+class Batch:
+    """Points of one page that have to be embedded and written."""
+
+    page: Page
+    rows: Sequence[int]
+    guard: bool = False
+    """Write only where the application has not written yet (insert-only, or where the vector is absent)."""
+    only_stale: bool = False
+    """Leave points alone whose stored vector already fits their text; the page must hold the new vector."""
+    done: Callable[[], None] = lambda: None
+    """Called when everything is written and in the ledger."""
+    texts: list[str] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    """Row -> reason of texts that the model refused."""
+    values: NDArray[np.float32] | None = None
+
+
+class Pipeline:
+    """One load or pass: `run` blocks until every batch of every source is written, or raises the first error."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._error: BaseException | None = None
+        self._abort = threading.Event()
+        self._lock = threading.Lock()
+        self.repaired = 0
+        """Points that `only_stale` batches really wrote."""
+
+    def run(self, sources: Iterable[Iterable[Batch]], readers: int = 2) -> None:
+        """Each source is read by one reader thread at a time; raises what a worker raised."""
+        to_read: queue.Queue[Iterable[Batch] | None] = queue.Queue()
+        for source in sources:
+            to_read.put(source)
+        to_embed: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
+        to_write: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
+        embedders = embed_workers(self._ctx)
+        stages = [
+            [self._thread(self._read, to_read, to_embed) for _ in range(readers)],
+            [self._thread(self._embed, to_embed, to_write) for _ in range(embedders)],
+            [self._thread(self._write, to_write) for _ in range(WRITERS)],
+        ]
+        for _ in stages[0]:
+            to_read.put(None)
+        for stage, following in zip(stages, (to_embed, to_write, None), strict=True):
+            for thread in stage:
+                thread.join()
+            if following is not None:
+                for _ in stages[stages.index(stage) + 1]:
+                    self._put(following, None)
+        if self._error is not None:
+            raise self._error
+
+    def _thread(self, work: Callable[..., None], *queues: queue.Queue[Batch | None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work(*queues)
+            except BaseException as error:
+                with self._lock:
+                    if self._error is None or isinstance(self._error, StoppedError):
+                        self._error = error
+                self._abort.set()
+
+        thread = threading.Thread(target=guarded, name=work.__name__.strip("_"), daemon=True)
+        thread.start()
+        return thread
+
+    def _put(self, line: queue.Queue[T], item: T) -> None:
+        while not self._abort.is_set():
+            try:
+                line.put(item, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def _take(self, line: queue.Queue[T | None]) -> Iterator[T]:
+        while not self._abort.is_set():
+            try:
+                item = line.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            yield item
+
+    def _read(self, to_read: queue.Queue[Iterable[Batch] | None], to_embed: queue.Queue[Batch | None]) -> None:
+        for source in self._take(to_read):
+            for batch in source:
+                self._put(to_embed, batch)
+                if self._abort.is_set():
+                    return
+
+    def _embed(self, to_embed: queue.Queue[Batch | None], to_write: queue.Queue[Batch | None]) -> None:
+        for batch in self._take(to_embed):
+            embed(self._ctx, batch)
+            self._put(to_write, batch)
+
+    def _write(self, to_write: queue.Queue[Batch | None]) -> None:
+        for batch in self._take(to_write):
+            self._ctx.throttle.acquire()
+            try:
+                with self._ctx.meter.busy("write"):
+                    written = write(self._ctx, batch)
+            finally:
+                self._ctx.throttle.release()
+            with self._lock:
+                self.repaired += written
+            batch.done()
+
+
+def embed_workers(ctx: Context) -> int:
+    """Embedder threads: one for a local model, which uses all cores by itself; several to hide a network's latency."""
+    return 1 if ctx.job.model.provider in LOCAL_PROVIDERS else 3
+
+
+def embed(ctx: Context, batch: Batch) -> None:
+    """Fill in `texts`, `values` (float32 (rows, dimension), NaN where there is no text) and `refused`."""
+    batch.texts = [render(ctx.job.template, batch.page.payload(row)) for row in batch.rows]
+    batch.values = np.full((len(batch.rows), ctx.job.dimension), np.nan, dtype=np.float32)
+    wanted = [i for i, text in enumerate(batch.texts) if text.strip()]
+    if not wanted:
+        return
+    texts = [batch.texts[i] for i in wanted]
+    with ctx.meter.busy("embed"):
+        try:
+            values = ctx.embedder.embed_documents(texts)
+        except TextRejected as error:
+            values = error.vectors
+            batch.refused = {batch.rows[wanted[r.index]]: r.reason for r in error.rejected}
+    for i, value in zip(wanted, values, strict=True):
+        row = batch.rows[i]
+        if len(value) != ctx.job.dimension:
+            batch.refused[row] = f"the model returned {len(value)} numbers instead of {ctx.job.dimension}"
+        elif np.isfinite(value).all():
+            batch.values[i] = value
+        else:
+            batch.refused.setdefault(row, "the model returned numbers that are not finite")
+
+
+def write(ctx: Context, batch: Batch) -> int:
+    """Write the batch and enter it into the ledger; returns how many points got a new vector."""
+    assert batch.values is not None
+    has_vector = np.isfinite(batch.values).all(axis=1) if len(batch.rows) else np.zeros(0, dtype=bool)
+    send = [i for i in range(len(batch.rows)) if not ctx.in_place or has_vector[i]]
+    fresh = [i for i in send if batch.only_stale and _fits(ctx, batch, i)]
+    send = [i for i in send if i not in set(fresh)]
+    outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], batch.values[send], guard=batch.guard)
+    rejected = {**batch.refused, **outcome.rejected}
+    gone = set(outcome.gone)
+    entries = []
+    for row, text, there in zip(batch.rows, batch.texts, has_vector, strict=True):
+        if row in gone:
+            continue
+        mark = Mark.SKIPPED if row in rejected else Mark.WRITTEN if there else Mark.BLANK
+        payload = b"" if ctx.in_place else payload_hash(batch.page.payload(row))
+        entries.append((batch.page.ids[row], Entry(text_hash(text), payload, mark)))
+    ctx.ledger.put(entries)
+    for row, reason in rejected.items():
+        ctx.emit(ev.Skipped(at=ctx.clock(), id=batch.page.ids[row], reason=reason))
+    ctx.meter.add(len(batch.rows))
+    return len(outcome.written)
+
+
+def _fits(ctx: Context, batch: Batch, i: int) -> bool:
+    assert batch.values is not None
+    stored = batch.page.vector(batch.rows[i], ctx.job.target_vector)
+    if stored is None:
+        return False
+    return cosine(np.asarray(stored, dtype=np.float32), batch.values[i]) >= SAME_COSINE
+
+
+SAME_COSINE = 0.99
+"""Two embeddings of one text by one model are at least this close (quantised models vary with the batch)."""
+
+
+def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Cosine of two vectors; 0 when one of them is zero."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.dot(a, b)) / lengths if lengths else 0.0

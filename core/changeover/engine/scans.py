@@ -1,0 +1,268 @@
+"""Sources of work: every point of a slice, what changed since, what lacks the new vector, late writes after a cutover."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from changeover.engine import events as ev
+from changeover.engine.acks import Acked, SliceAcks
+from changeover.engine.context import Context
+from changeover.engine.deliver import existing, patiently
+from changeover.engine.hashes import payload_hash, text_hash
+from changeover.engine.ledger import Entry, Mark
+from changeover.engine.pipeline import Batch
+from changeover.ids import id_key
+from changeover.plan.model import Slice
+from changeover.survey.template import paths, render
+
+if TYPE_CHECKING:
+    from changeover.cluster.api import Filter, Page
+    from changeover.survey.model import PointId
+
+Kind = Literal["new", "edited", "payload", "deleted", "missing", "conflicts"]
+
+
+class Found:
+    """Counts differences over all slices of a pass; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[Kind] = Counter()
+        self.scanned = 0
+        self.suspects: set[PointId] = set()
+        """Ids that lack the new vector although they have text and were not skipped."""
+
+    def add(self, kind: Kind, n: int = 1) -> None:
+        """Count differences of one kind."""
+        with self._lock:
+            self._counts[kind] += n
+
+    def scan(self, n: int) -> None:
+        """Count points looked at."""
+        with self._lock:
+            self.scanned += n
+
+    def suspect(self, ids: Sequence[PointId]) -> None:
+        """Remember points for a closer look."""
+        with self._lock:
+            self.suspects.update(ids)
+
+    def event(self, at: float, step: str, number: int) -> ev.Differences:
+        """The pass as an event."""
+        return ev.Differences(at=at, step=step, number=number, **{str(k): v for k, v in self._counts.items()})
+
+
+def text_payload(ctx: Context) -> bool | list[str]:
+    """What of the payload is read: in place only the fields of the text, blue-green everything."""
+    return list(paths(ctx.job.template)) if ctx.in_place else True
+
+
+def walk(
+    ctx: Context,
+    part: Slice,
+    read: Callable[[PointId | None, int], Page],
+    start: PointId | None = None,
+) -> Iterator[tuple[Page, list[int], PointId | None, bool]]:
+    """Pages of a slice from `start`: (page, rows inside the slice, id to read next, whether it was the last page)."""
+    end = id_key(part.end) if part.end is not None else None
+    cursor = start if start is not None else part.start
+    while True:
+        size = ctx.throttle.effective_batch
+        ctx.throttle.admit(size)
+        page = patiently(ctx, lambda cursor=cursor, size=size: read(cursor, size))  # type: ignore[misc]
+        rows = [i for i, point_id in enumerate(page.ids) if end is None or id_key(point_id) < end]
+        following = page.next
+        last = following is None or len(rows) < len(page.ids) or (end is not None and id_key(following) >= end)
+        yield page, rows, following, last
+        if last:
+            return
+        cursor = following
+
+
+def load(
+    ctx: Context, part: Slice, start: PointId | None, points: int, acked: Callable[[Acked], None]
+) -> Iterator[Batch]:
+    """Every point of the slice from `start` on; `acked` is told how far the slice is without a gap."""
+    acks = SliceAcks(start if start is not None else part.start, points)
+    lock = threading.Lock()
+    job = ctx.job
+    vectors = () if ctx.in_place else job.carry
+    payload = text_payload(ctx)
+
+    def read(cursor: PointId | None, size: int) -> Page:
+        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, vectors=vectors)
+
+    for page, rows, following, last in walk(ctx, part, read, start):
+        with lock:
+            number = acks.register(following, len(rows), last=last)
+
+        def done(number: int = number) -> None:
+            with lock:
+                acked(acks.ack(number))
+
+        yield Batch(page=page, rows=rows, guard=job.only_absent if ctx.in_place else job.insert_only, done=done)
+
+
+def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> Iterator[Batch]:
+    """Points of the slice that differ from the ledger: new, edited, other payload; and deletes those that are gone.
+
+    With `sweep` the new side may have been written by the application: it is compared with the ledger first, and a
+    point that both sides changed is left as the new side has it and reported.
+    """
+    job = ctx.job
+    payload = text_payload(ctx)
+
+    def read(cursor: PointId | None, size: int) -> Page:
+        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload)
+
+    low = part.start
+    for page, rows, following, last in walk(ctx, part, read):
+        high = part.end if last else following
+        known = ctx.ledger.between(low, high)
+        low = high
+        found.scan(len(rows))
+        differing: dict[PointId, Kind] = {}
+        for row in rows:
+            kind = compare(ctx, page, row, known.get(page.ids[row]))
+            if kind is not None:
+                differing[page.ids[row]] = kind
+        present = {page.ids[row] for row in rows}
+        gone = [point_id for point_id in known if point_id not in present]
+        if sweep and not ctx.in_place:
+            differing, gone = _without_conflicts(ctx, found, known, differing, gone)
+        for kind in differing.values():
+            found.add(kind)
+        if gone:
+            _delete_gone(ctx, found, gone)
+        if differing:
+            yield from again(ctx, list(differing), stale_only=sweep and ctx.in_place)
+
+
+def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | None:
+    """How a point of the source differs from what the ledger remembers; None when it does not."""
+    if entry is None:
+        return "new"
+    payload = page.payload(row)
+    if text_hash(render(ctx.job.template, payload)) != entry.text:
+        return "edited"
+    if not ctx.in_place and payload_hash(payload) != entry.payload:
+        return "payload"
+    return None
+
+
+def again(ctx: Context, ids: list[PointId], *, stale_only: bool = False, guard: bool = False) -> Iterator[Batch]:
+    """Read these points anew, whole, and have them embedded and written."""
+    job = ctx.job
+    vectors: Sequence[str] = (job.target_vector,) if stale_only else () if ctx.in_place else job.carry
+    payload = text_payload(ctx)
+    size = max(1, ctx.throttle.effective_batch)
+    for begin in range(0, len(ids), size):
+        part = ids[begin : begin + size]
+        chosen: Filter = {"must": [{"has_id": part}]}
+        page = patiently(
+            ctx,
+            lambda part=part, chosen=chosen: ctx.wire.scroll(  # type: ignore[misc]
+                job.source, start=None, limit=len(part), payload=payload, vectors=vectors, filter=chosen
+            ),
+        )
+        yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, guard=guard)
+
+
+def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:
+    """In place: points of the slice without the new vector, although they have text and were not skipped.
+
+    Presence is asked of the server (`has_vector`), since an upsert of the application can drop the vector
+    (measured: 1.19.0 always, 1.18.3 in appendable segments).
+    """
+    job = ctx.job
+    absent: Filter = {"must_not": [{"has_vector": job.target_vector}]}
+    payload = text_payload(ctx)
+
+    def read(cursor: PointId | None, size: int) -> Page:
+        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, filter=absent)
+
+    for page, rows, _, _ in walk(ctx, part, read):
+        entries = ctx.ledger.get([page.ids[row] for row in rows])
+        wanted = [row for row in rows if _lacks(ctx, page, row, entries.get(page.ids[row]))]
+        if wanted:
+            unexplained = [page.ids[row] for row in wanted if page.ids[row] in entries]
+            found.add("missing", len(unexplained))
+            found.suspect([page.ids[row] for row in wanted])
+            yield Batch(page=page, rows=wanted, guard=guard)
+
+
+def _lacks(ctx: Context, page: Page, row: int, entry: Entry | None) -> bool:
+    text = render(ctx.job.template, page.payload(row))
+    if not text.strip():
+        return False
+    return entry is None or entry.mark is not Mark.SKIPPED or entry.text != text_hash(text)
+
+
+def _delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
+    # Asked again before anything is deleted: a point can be written between the scroll and now.
+    back = existing(ctx, ctx.job.source, gone)
+    gone = [point_id for point_id in gone if point_id not in back]
+    if not gone:
+        return
+    if not ctx.in_place:
+        patiently(ctx, lambda: ctx.wire.delete(ctx.job.target, gone))
+    ctx.ledger.drop(gone)
+    found.add("deleted", len(gone))
+
+
+def _without_conflicts(
+    ctx: Context,
+    found: Found,
+    known: dict[PointId, Entry],
+    differing: dict[PointId, Kind],
+    gone: list[PointId],
+) -> tuple[dict[PointId, Kind], list[PointId]]:
+    """Leave out what the new side changed since the ledger was written; such points keep the new side's state."""
+    asked = [*differing, *gone]
+    if not asked:
+        return differing, gone
+    page = patiently(
+        ctx,
+        lambda: ctx.wire.scroll(
+            ctx.job.target, start=None, limit=len(asked), payload=True, filter={"must": [{"has_id": asked}]}
+        ),
+    )
+    target = {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
+    base = {point_id: known[point_id].payload if point_id in known else None for point_id in asked}
+    touched = {point_id for point_id in asked if target.get(point_id) != base[point_id]}
+    reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
+    for point_id, reason in reported.items():
+        found.add("conflicts")
+        ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
+    return {p: k for p, k in differing.items() if p not in touched}, [p for p in gone if p not in touched]
+
+
+def _settle(
+    ctx: Context, differing: list[PointId], gone: list[PointId], target: dict[PointId, bytes]
+) -> dict[PointId, str]:
+    """Enter the old side's present state into the ledger, so that a conflict is reported once; returns the conflicts.
+
+    A point that is deleted, or the same, on both sides is no conflict.
+    """
+    ctx.ledger.drop(gone)
+    reasons = {p: "deleted on the old side, but the new side had changed it" for p in gone if p in target}
+    if not differing:
+        return reasons
+    page = patiently(
+        ctx,
+        lambda: ctx.wire.scroll(
+            ctx.job.source, start=None, limit=len(differing), payload=True, filter={"must": [{"has_id": differing}]}
+        ),
+    )
+    rows = []
+    for row, point_id in enumerate(page.ids):
+        payload = page.payload(row)
+        entry = Entry(text_hash(render(ctx.job.template, payload)), payload_hash(payload), Mark.WRITTEN)
+        rows.append((point_id, entry))
+        if target.get(point_id) != entry.payload:
+            reasons[point_id] = "written on the old side after the new side had changed it"
+    ctx.ledger.put(rows)
+    return reasons

@@ -1,0 +1,105 @@
+"""Catch-up before the cutover, and the sweep after it: passes over the source until nothing differs any more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from changeover.engine import events as ev
+from changeover.engine import scans
+from changeover.engine.context import Context
+from changeover.engine.pipeline import Pipeline
+from changeover.plan.model import CatchUp, Load, Slice, Sweep
+
+CALM = 0.001
+"""A pass that finds at most this share of all points (and never fewer than CALM_POINTS) means: caught up."""
+CALM_POINTS = 50
+
+
+async def catch_up(ctx: Context, step: CatchUp) -> str:
+    """Passes until one finds little; what a busy application writes meanwhile is taken by later passes."""
+    found: ev.Differences | None = None
+    for number in range(1, step.passes + 1):
+        found = await one_pass(ctx, step.id, number)
+        if found.total <= calm_bound(ctx):
+            break
+    return f"last pass: {describe(found)}" if found else "nothing to do"
+
+
+async def sweep(ctx: Context, step: Sweep) -> str:
+    """At least two passes a second apart, so that a write under way during the swap is seen; conflicts are kept new."""
+    repaired, conflicts, number = 0, 0, 0
+    while True:
+        number += 1
+        found = await one_pass(ctx, step.id, number, sweeping=True)
+        repaired += found.total
+        conflicts += found.conflicts
+        if number >= 2 and not found.total:
+            break
+        if number >= max(2, step.passes) and ctx.in_place and found.total <= calm_bound(ctx):
+            break
+        if number >= 20:
+            ctx.log("writes keep reaching the old side; is a part of the application still on the old name?", "warning")
+            break
+        await asyncio.to_thread(ctx.throttle.sleep, 1.0)
+    return f"{repaired} late writes brought over, {conflicts} conflicts (new side kept)"
+
+
+def calm_bound(ctx: Context) -> int:
+    """How many differences in one pass still count as caught up."""
+    return max(CALM_POINTS, int(CALM * ctx.ledger.count()))
+
+
+async def one_pass(ctx: Context, step: str, number: int, *, sweeping: bool = False) -> ev.Differences:
+    """Compare the whole source with the ledger once and repair what differs; emits and returns what was found."""
+    event, _ = await pass_with_suspects(ctx, step, number, sweeping=sweeping)
+    return event
+
+
+async def pass_with_suspects(
+    ctx: Context, step: str, number: int, *, sweeping: bool = False
+) -> tuple[ev.Differences, scans.Found]:
+    """Like one_pass, and the pass's own notes (ids that lacked the new vector, points looked at)."""
+    found = scans.Found()
+    parts = slices_of(ctx)
+    begun = time.monotonic()
+    if ctx.in_place:
+        lacking = [scans.missing(ctx, part, found, guard=sweeping) for part in parts]
+        await asyncio.to_thread(Pipeline(ctx).run, lacking, min(4, len(lacking)))
+    work = Pipeline(ctx)
+    differing = [scans.changed(ctx, part, found, sweep=sweeping) for part in parts]
+    await asyncio.to_thread(work.run, differing, min(4, len(differing)))
+    event = found.event(ctx.clock(), step, number)
+    if sweeping and ctx.in_place:
+        # An edited point whose vector the application wrote itself needed no repair.
+        event = ev.Differences(
+            at=event.at, step=step, number=number, missing=event.missing, new=event.new, edited=work.repaired
+        )
+    ctx.emit(event)
+    ctx.log(f"pass {number}: {found.scanned:,} points compared in {time.monotonic() - begun:.1f} s, {describe(event)}")
+    return event, found
+
+
+def slices_of(ctx: Context) -> tuple[Slice, ...]:
+    """The slices of the plan's load: passes use the same parts."""
+    for step in ctx.plan.steps:
+        if isinstance(step, Load):
+            return step.slices
+    return (Slice(number=0),)
+
+
+def describe(event: ev.Differences) -> str:
+    """A pass in words."""
+    parts = [
+        f"{count:,} {word}"
+        for count, word in (
+            (event.new, "new"),
+            (event.edited, "edited"),
+            (event.payload, "with another payload"),
+            (event.deleted, "deleted"),
+            (event.missing, "without their vector"),
+            (event.conflicts, "in conflict"),
+        )
+        if count
+    ]
+    return ", ".join(parts) or "no differences"

@@ -1,0 +1,128 @@
+"""Waiting for the cutover while catching up, the lamps, and the cutover itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from changeover.cluster.errors import Action, ClusterError
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+from changeover.engine.steps.converge import calm_bound, describe, one_pass
+from changeover.engine.steps.schema import send
+from changeover.engine.steps.wait_green import look, words
+from changeover.errors import BlockedError
+from changeover.plan.model import AwaitCutover, SwapAlias, SwitchApplication
+
+POLL_S = 0.5
+REST_S = 3.0
+"""Least pause between two catch-up passes while the cutover waits; also twice the last pass's own time."""
+QUALITY_CODE = "worse-on-your-data"
+"""Accepting this code lets a NO-GO verdict pass."""
+
+
+async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
+    """Stay caught up until a person asks for the cutover (or, when-ready, until every lamp is on)."""
+    if step.mode == "never":
+        return "no cutover was planned; both sides stay"
+    assert ctx.desk is not None
+    number, found, next_pass, shown = 0, None, 0.0, None
+    while True:
+        if time.monotonic() >= next_pass:
+            number += 1
+            begun = time.monotonic()
+            found = await one_pass(ctx, step.id, number)
+            next_pass = time.monotonic() + max(REST_S, 2 * (time.monotonic() - begun))
+            lamps = await _lamps(ctx, found)
+            if lamps != shown:
+                shown = lamps
+                ctx.emit(ev.CutoverReady(at=ctx.clock(), lamps=lamps, backlog=found.total))
+        asked = ctx.desk.cutover_asked
+        if asked is not None:
+            ctx.desk.cutover_asked = None
+            assert found is not None
+            lamps = await _lamps(ctx, found)
+            dark = next((lamp for lamp in lamps if not lamp.on), None)
+            ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
+            if dark is None:
+                return "asked for by a person"
+        if step.mode == "when-ready" and shown and all(lamp.on for lamp in shown):
+            return "every lamp is on"
+        await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
+
+
+async def swap_alias(ctx: Context, step: SwapAlias) -> str:
+    """Point the alias at the new collection with one create_alias, after looking where it points now.
+
+    A single create_alias re-points atomically; a delete before it can leave no alias at all (measured on three
+    versions). Raises BlockedError when the alias points anywhere but where the plan expects.
+    """
+    now = (await ctx.gateway.aliases()).get(step.alias)
+    if now == ctx.job.target:
+        detail = f"alias {step.alias} already points to {ctx.job.target}"
+    elif now != step.expected:
+        raise BlockedError(
+            f"alias-moved: {step.alias} points to {now or 'nothing'}, the plan expected {step.expected or 'nothing'};"
+            " someone else changed it, nothing was swapped"
+        )
+    else:
+        await send(ctx, step.request)
+        detail = f"alias {step.alias} points to {ctx.job.target}"
+    await _confirmed(ctx, detail)
+    return detail
+
+
+async def switch_application(ctx: Context, step: SwitchApplication) -> str:
+    """In place nothing is sent: from here on the application searches the new vector."""
+    detail = f"the application searches vector {step.vector} of {ctx.job.target} from now on"
+    await _confirmed(ctx, detail)
+    return detail
+
+
+async def _confirmed(ctx: Context, detail: str) -> None:
+    ok = None
+    if ctx.canary is not None and ctx.canary.ready:
+        ctx.canary.prefer_new()
+        ok = all([await ctx.canary.search() for _ in range(5)])
+        ctx.emit(ctx.canary.event())
+    ctx.emit(ev.CutOver(at=ctx.clock(), detail=detail, canary_ok=ok))
+
+
+async def _lamps(ctx: Context, found: ev.Differences) -> tuple[ev.Lamp, ...]:
+    now = await look(ctx, ctx.job.target)
+    green = now is not None and now.color == "green" and not now.error
+    bound = calm_bound(ctx)
+    verified = ctx.state.verified
+    lamps = [
+        ev.Lamp(name="collection green", on=green, detail=words(now) if now else "the server does not answer"),
+        ev.Lamp(name="caught up", on=found.total <= bound, detail=f"last pass: {describe(found)} (at most {bound})"),
+        ev.Lamp(
+            name="verified",
+            on=verified is not None and not verified.problems,
+            detail=f"{verified.target_points:,} points" if verified else "not verified",
+        ),
+        _quality_lamp(ctx),
+    ]
+    swap = next((s for s in ctx.plan.steps if isinstance(s, SwapAlias)), None)
+    if swap is not None:
+        lamps.append(await _alias_lamp(ctx, swap))
+    return tuple(lamps)
+
+
+def _quality_lamp(ctx: Context) -> ev.Lamp:
+    quality = ctx.state.quality
+    if quality is None:
+        return ev.Lamp(name="quality", on=True, detail="not measured: no labelled queries")
+    on = quality.verdict != "NO-GO" or QUALITY_CODE in ctx.accepted
+    return ev.Lamp(name="quality", on=on, detail=f"{quality.verdict}: {quality.reason}")
+
+
+async def _alias_lamp(ctx: Context, swap: SwapAlias) -> ev.Lamp:
+    try:
+        now = (await ctx.gateway.aliases()).get(swap.alias)
+    except ClusterError as error:
+        if error.action is Action.STOP:
+            raise
+        return ev.Lamp(name="alias where planned", on=False, detail=str(error))
+    on = now in (swap.expected, ctx.job.target)
+    return ev.Lamp(name="alias where planned", on=on, detail=f"{swap.alias} -> {now or 'nothing'}")

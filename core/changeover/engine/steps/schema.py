@@ -1,0 +1,95 @@
+"""Steps that send the plan's own requests: collections, indexes, vectors, indexing on and off, metadata."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from changeover.cluster.errors import Action, ClusterError
+from changeover.engine.context import Context
+from changeover.errors import BlockedError, UnreachableError
+from changeover.plan.model import (
+    AddVector,
+    CreateCollection,
+    CreateIndexes,
+    PatchVector,
+    PauseIndexing,
+    Request,
+    RestoreIndexing,
+    WriteMetadata,
+)
+
+PATIENCE_S = 600.0
+
+
+async def send(ctx: Context, request: Request) -> Any:
+    """Send one request of the plan, again while the answer says RETRY; raises ClusterError, UnreachableError."""
+    waited, attempt = 0.0, 0
+    while True:
+        try:
+            return await ctx.gateway.send(request.method, request.path, request.body)
+        except ClusterError as error:
+            if error.action is not Action.RETRY:
+                raise
+            if waited > PATIENCE_S:
+                raise UnreachableError(f"gave up after {waited:.0f} s of retries: {error}") from None
+            pause = max(error.retry_after_s or 0.0, min(10.0, 0.3 * 2**attempt) * random.uniform(0.7, 1.3))
+            attempt += 1
+            waited += pause
+            await asyncio.to_thread(ctx.throttle.sleep, pause)
+
+
+async def create_collection(ctx: Context, step: CreateCollection) -> str:
+    """Create the target; one that this run made before a crash is taken over, any other of that name is refused."""
+    if await ctx.gateway.exists(ctx.job.target):
+        if not await _is_ours(ctx, step):
+            raise BlockedError(
+                f"{ctx.job.target}: a collection or alias of this name appeared since the plan was made;"
+                " nothing was written. Make a new plan"
+            )
+        return f"{ctx.job.target} was created before the interruption"
+    await send(ctx, step.request)
+    return f"{ctx.job.target} created"
+
+
+async def create_indexes(ctx: Context, step: CreateIndexes) -> str:
+    """Create every payload index before the points come (creating one again is answered 200)."""
+    for request in step.requests:
+        await send(ctx, request)
+    return f"{len(step.requests)} payload indexes"
+
+
+async def add_vector(ctx: Context, step: AddVector) -> str:
+    """Add the vector name; the same configuration again is answered 200 (measured on 1.18.3 and 1.19.0)."""
+    await send(ctx, step.request)
+    return f"vector {ctx.job.target_vector} added to {ctx.job.target}"
+
+
+async def patch(ctx: Context, step: PatchVector | PauseIndexing | RestoreIndexing) -> str:
+    """Send the step's PATCH; the same value again changes nothing."""
+    await send(ctx, step.request)
+    return ""
+
+
+async def write_metadata(ctx: Context, step: WriteMetadata) -> str:
+    """Record the model in the collection's metadata (merged by the server from 1.16)."""
+    await send(ctx, step.request)
+    return "model recorded in the collection's metadata"
+
+
+async def _is_ours(ctx: Context, step: CreateCollection) -> bool:
+    """Whether an earlier engine of this run made the collection: it began to, the vectors fit, and nobody filled it."""
+    if step.id not in ctx.begun_before:
+        return False
+    info = await ctx.gateway.collection(ctx.job.target)
+    wanted = step.request.body.get("vectors", {})
+    found = info["config"]["params"].get("vectors", {})
+    if _sizes(wanted) != _sizes(found):
+        return False
+    return ctx.ledger.count() > 0 or await ctx.gateway.count(ctx.job.target) == 0
+
+
+def _sizes(vectors: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    named = {"": vectors} if "size" in vectors else vectors
+    return {name: (config["size"], config["distance"]) for name, config in named.items()}

@@ -1,0 +1,31 @@
+"""Step kind -> the function that runs it: `(context, step) -> one line of what was done`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from changeover.engine.context import Context
+from changeover.engine.steps import converge, cutover, evaluate, load, schema, verify, wait_green
+from changeover.plan import model as plan
+
+StepFunction = Callable[[Context, Any], Awaitable[str]]
+
+STEPS: dict[type, StepFunction] = {
+    plan.CreateCollection: schema.create_collection,
+    plan.CreateIndexes: schema.create_indexes,
+    plan.AddVector: schema.add_vector,
+    plan.PatchVector: schema.patch,
+    plan.PauseIndexing: schema.patch,
+    plan.RestoreIndexing: schema.patch,
+    plan.WriteMetadata: schema.write_metadata,
+    plan.Load: load.load,
+    plan.CatchUp: converge.catch_up,
+    plan.WaitGreen: wait_green.wait_green,
+    plan.Verify: verify.verify,
+    plan.Evaluate: evaluate.evaluate,
+    plan.AwaitCutover: cutover.await_cutover,
+    plan.SwapAlias: cutover.swap_alias,
+    plan.SwitchApplication: cutover.switch_application,
+    plan.Sweep: converge.sweep,
+}

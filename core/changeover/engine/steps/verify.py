@@ -1,0 +1,114 @@
+"""Verification: every id, every payload, a re-embedded sample, carried vectors, configuration and indexes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+from changeover.engine.deliver import existing, patiently
+from changeover.engine.ledger import Mark
+from changeover.engine.steps import compare
+from changeover.engine.steps.converge import pass_with_suspects
+from changeover.errors import UnverifiedError
+from changeover.plan.model import Verify
+from changeover.survey.model import PointId
+
+ROUNDS = 4
+"""A difference counts as a problem when it is still there after this many rounds of repair: until then it may be a
+write under way."""
+NAMED = 5
+"""Ids named in a problem's line."""
+
+Suspects = Callable[[], Awaitable[set[PointId]]]
+
+
+async def verify(ctx: Context, step: Verify) -> str:
+    """Emits `Verified`; raises UnverifiedError when something stays different."""
+    sides = compare.in_place_ids if ctx.in_place else compare.blue_green_ids
+    problems: list[str] = []
+
+    async def by_id() -> set[PointId]:
+        return await asyncio.to_thread(sides, ctx)
+
+    bad = await _settle(ctx, step, by_id)
+    if bad:
+        problems.append(f"{len(bad):,} points differ between the sides: {_names(bad)}")
+    ids = await _sample_ids(ctx, step)
+    worst: list[float] = []
+
+    async def by_vector() -> set[PointId]:
+        low, lowest = await asyncio.to_thread(compare.sampled_vectors, ctx, ids, step.cosine)
+        worst.append(lowest)
+        return low
+
+    bad = await _settle(ctx, step, by_vector)
+    if bad:
+        problems.append(
+            f"{len(bad)} of {len(ids)} sampled points do not hold the vector of their text"
+            f" (lowest cosine {worst[-1]:.4f}): {_names(bad)}"
+        )
+    if not ctx.in_place:
+
+        async def by_carried() -> set[PointId]:
+            return await asyncio.to_thread(compare.carried_vectors, ctx, ids)
+
+        bad = await _settle(ctx, step, by_carried)
+        if bad:
+            problems.append(f"carried vectors of {len(bad)} of {len(ids)} sampled points differ: {_names(bad)}")
+        source, target = await ctx.gateway.collection(ctx.job.source), await ctx.gateway.collection(ctx.job.target)
+        problems += compare.configuration(source, target, ctx.job)
+    event = await _verified(ctx, len(ids), worst, tuple(problems))
+    ctx.emit(event)
+    if problems:
+        raise UnverifiedError(f"verification failed: {problems[0]}; nothing was cut over")
+    return f"{event.target_points:,} points verified, {event.sampled} re-embedded"
+
+
+async def _verified(ctx: Context, sampled: int, worst: list[float], problems: tuple[str, ...]) -> ev.Verified:
+    job = ctx.job
+    has_new = {"must": [{"has_vector": job.target_vector}]}
+    return ev.Verified(
+        at=ctx.clock(),
+        source_points=await ctx.gateway.count(job.source),
+        target_points=await ctx.gateway.count(job.target, has_new if ctx.in_place else None),
+        checked_ids=ctx.ledger.count(),
+        sampled=sampled,
+        worst_cosine=round(worst[-1], 6) if worst else None,
+        without_text=ctx.ledger.count(Mark.BLANK),
+        skipped=ctx.ledger.count(Mark.SKIPPED),
+        problems=problems,
+    )
+
+
+async def _settle(ctx: Context, step: Verify, suspects: Suspects) -> set[PointId]:
+    """What stays suspicious although it was repaired and looked at again, ROUNDS times."""
+    bad = await suspects()
+    for number in range(1, ROUNDS):
+        if not bad:
+            break
+        await asyncio.to_thread(_repair, ctx, sorted(bad, key=str))
+        await pass_with_suspects(ctx, step.id, number)
+        bad &= await suspects()
+    return bad
+
+
+def _repair(ctx: Context, bad: list[PointId]) -> None:
+    """Forget points that the source has, so that the next pass writes them again; delete those that it has not."""
+    there = existing(ctx, ctx.job.source, bad)
+    ctx.ledger.drop(bad)
+    extra = [point_id for point_id in bad if point_id not in there]
+    if extra and not ctx.in_place:
+        patiently(ctx, lambda: ctx.wire.delete(ctx.job.target, extra))
+
+
+async def _sample_ids(ctx: Context, step: Verify) -> list[PointId]:
+    points = await ctx.gateway.sample(ctx.job.target, step.sample)
+    return [point.id for point in points]
+
+
+def _names(ids: set[PointId]) -> str:
+    some: list[Any] = sorted(ids, key=str)[:NAMED]
+    return ", ".join(map(str, some)) + (", ..." if len(ids) > NAMED else "")

@@ -1,0 +1,67 @@
+"""Wait until the optimizer is done: green, nothing queued, twice in a row."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from changeover.cluster.api import Optimizations
+from changeover.cluster.errors import Action, ClusterError
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+from changeover.engine.steps.schema import send
+from changeover.errors import UnreachableError
+from changeover.plan.model import Request, WaitGreen
+
+POLL_S = 1.0
+
+
+async def wait_green(ctx: Context, step: WaitGreen) -> str:
+    """Patience, not an error: 1.19.0 was seen to stay busy for 60 s after the last write (measured).
+
+    Raises UnreachableError when the patience ends or the collection turns red; the run can be resumed.
+    """
+    begun = time.monotonic()
+    calm, woken = 0, False
+    while True:
+        now = await look(ctx, step.collection)
+        waited = time.monotonic() - begun
+        if now is not None:
+            calm = calm + 1 if now.quiet else 0
+            ctx.emit(ev.Progress(at=ctx.clock(), step=step.id, done=int(waited), note=words(now)))
+            if calm >= 2:
+                return f"green after {waited:.0f} s"
+            if now.color == "red":
+                raise UnreachableError(f"{step.collection} is red: {now.error or 'no reason given'}; see its logs")
+            if now.color == "grey" and not woken:
+                # Grey after a restart never turns green by itself: an empty update wakes the optimizer (server source).
+                woken = True
+                await send(
+                    ctx,
+                    Request(method="PATCH", path=f"/collections/{step.collection}", body={"optimizers_config": {}}),
+                )
+        if waited > step.patience_s:
+            raise UnreachableError(f"{step.collection} is not green after {waited:.0f} s; `changeover resume` waits on")
+        await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
+
+
+async def look(ctx: Context, collection: str) -> Optimizations | None:
+    """The optimizer's state, or None when the server does not answer just now."""
+    try:
+        return await ctx.gateway.optimizations(collection)
+    except ClusterError as error:
+        if error.action is Action.STOP:
+            raise
+        return None
+
+
+def words(now: Optimizations) -> str:
+    """The optimizer's state in words."""
+    parts = [now.color]
+    if now.running:
+        parts.append(f"{now.running} optimizations running")
+    if now.queued:
+        parts.append(f"{now.queued} queued")
+    if now.error:
+        parts.append(now.error)
+    return ", ".join(parts)
