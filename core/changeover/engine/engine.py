@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
@@ -20,7 +20,7 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal, read_all
 from changeover.engine.ledger import Ledger
 from changeover.engine.lock import RunLock
-from changeover.engine.meter import Meter
+from changeover.engine.meter import Meter, resident_bytes
 from changeover.engine.pipeline import embed_workers
 from changeover.engine.steps.table import STEPS
 from changeover.engine.throttle import Throttle
@@ -102,9 +102,9 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
     return await _finish(ctx)
 
 
-async def _or_dead(work: object, tasks: list[asyncio.Task[None]]) -> str:
+async def _or_dead(work: Awaitable[str], tasks: list[asyncio.Task[None]]) -> str:
     """Wait for the step, but not longer than the helpers beside it live: a dead one (journal full) ends the step."""
-    step: asyncio.Task[str] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    step: asyncio.Task[str] = asyncio.ensure_future(work)
     await asyncio.wait({step, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     if not step.done():
         dead = next(task for task in tasks if task.done())
@@ -183,8 +183,6 @@ async def _teach_canary(ctx: Context) -> None:
 
 async def _measure(ctx: Context) -> None:
     """One `Metrics` event a second while something is loaded or compared."""
-    import resource
-
     while True:
         await asyncio.sleep(1.0)
         throttle = ctx.throttle
@@ -203,7 +201,7 @@ async def _measure(ctx: Context) -> None:
                 streams=throttle.streams,
                 rate=throttle.rate,
                 throttle=throttle.reason,
-                rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                rss_bytes=resident_bytes(),
             )
         )
 

@@ -73,7 +73,6 @@ class Metrics(_Event, frozen=True, kw_only=True, tag="metrics"):
     rate: float | None = None
     throttle: str = ""
     """Why it goes slower than asked, in words; "" when it does not."""
-    tokens: int = 0
     rss_bytes: int = 0
 
 

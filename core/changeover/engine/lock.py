@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
 from changeover.errors import BlockedError
 
-if os.name == "nt":
+if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int) -> bool:
@@ -46,7 +47,11 @@ class RunLock:
         """Take the lock and write our pid beside it; raises BlockedError when another engine holds it."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         # Somebody who only looks (`holder`) has the lock for a moment: that is no other engine.
-        if not any(_try_lock(self._fd) or time.sleep(0.05) for _ in range(10)):
+        for _ in range(10):
+            if _try_lock(self._fd):
+                break
+            time.sleep(0.05)
+        else:
             os.close(self._fd)
             self._fd = -1
             raise BlockedError(f"another engine is already working on this run ({self._path.parent.name})")

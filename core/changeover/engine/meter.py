@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Part = Literal["embed", "write"]
@@ -18,7 +20,15 @@ class Reading(NamedTuple):
     points_per_s: float
     embed_busy: float
     write_busy: float
-    tokens: int
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now, in bytes; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 class Meter:
@@ -27,7 +37,6 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._points = 0
-        self._tokens = 0
         self._busy: dict[Part, float] = {"embed": 0.0, "write": 0.0}
         self._open: dict[Part, dict[int, float]] = {"embed": {}, "write": {}}
         self._at = time.monotonic()
@@ -42,11 +51,6 @@ class Meter:
         """Points were acknowledged."""
         with self._lock:
             self._points += points
-
-    def add_tokens(self, tokens: int) -> None:
-        """Tokens were embedded."""
-        with self._lock:
-            self._tokens += tokens
 
     @contextmanager
     def busy(self, part: Part) -> Iterator[None]:
@@ -65,16 +69,14 @@ class Meter:
         now = time.monotonic()
         with self._lock:
             span = max(1e-6, now - self._at)
-            busy = {}
-            for part, workers in (("embed", embedders), ("write", streams)):
-                total = self._busy[part]  # type: ignore[index]
-                for thread, since in self._open[part].items():  # type: ignore[index]
-                    total += now - since
-                    self._open[part][thread] = now  # type: ignore[index]
-                self._busy[part] = 0.0  # type: ignore[index]
-                busy[part] = min(1.0, total / span / max(1, workers))
-            reading = Reading(
-                self._points, (self._points - self._last_points) / span, busy["embed"], busy["write"], self._tokens
-            )
+            embed = min(1.0, self._drain("embed", now) / span / max(1, embedders))
+            write = min(1.0, self._drain("write", now) / span / max(1, streams))
+            reading = Reading(self._points, (self._points - self._last_points) / span, embed, write)
             self._at, self._last_points = now, self._points
         return reading
+
+    def _drain(self, part: Part, now: float) -> float:
+        total = self._busy[part] + sum(now - since for since in self._open[part].values())
+        self._busy[part] = 0.0
+        self._open[part] = dict.fromkeys(self._open[part], now)
+        return total

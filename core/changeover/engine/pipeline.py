@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Pipeline:
         if self._error is not None:
             raise self._error
 
-    def _thread(self, work: Callable[..., None], *queues: queue.Queue[Batch | None]) -> threading.Thread:
+    def _thread(self, work: Callable[..., None], *queues: queue.Queue[Any]) -> threading.Thread:
         def guarded() -> None:
             try:
                 work(*queues)
@@ -173,7 +173,7 @@ def embed(ctx: Context, batch: Batch) -> None:
 def write(ctx: Context, batch: Batch) -> int:
     """Write the batch and enter it into the ledger; returns how many points got a new vector."""
     assert batch.values is not None
-    has_vector = np.isfinite(batch.values).all(axis=1) if len(batch.rows) else np.zeros(0, dtype=bool)
+    has_vector = [bool(np.isfinite(value).all()) for value in batch.values]
     send = [i for i in range(len(batch.rows)) if not ctx.in_place or has_vector[i]]
     fresh = [i for i in send if batch.only_stale and _fits(ctx, batch, i)]
     send = [i for i in send if i not in set(fresh)]

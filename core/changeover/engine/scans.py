@@ -1,4 +1,4 @@
-"""Sources of work: every point of a slice, what changed since, what lacks the new vector, late writes after a cutover."""
+"""Sources of work: every point of a slice, what changed since, what lacks the new vector, late writes."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Throttle:
             self._wake.notify_all()
 
     def on_canary(self, p95_ms: float, baseline_ms: float | None) -> None:
-        """Additive-decrease, multiplicative-increase of the delay between pages, by the application's search latency."""
+        """Raise or lower the delay between pages by the application's search latency."""
         if baseline_ms is None:
             return
         limit = max(NOISE_MS, SLOW_FACTOR * baseline_ms)

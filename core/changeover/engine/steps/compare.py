@@ -18,6 +18,8 @@ from changeover.plan.model import Job, Slice
 from changeover.survey.model import PointId
 from changeover.survey.template import render
 
+SECTIONS = ("hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config")
+PARAMETERS = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload", "sparse_vectors")
 ACCOUNTED = {Mark.BLANK, Mark.SKIPPED}
 
 
@@ -85,14 +87,10 @@ def carried_vectors(ctx: Context, ids: list[PointId]) -> set[PointId]:
 
 def configuration(source: dict[str, Any], target: dict[str, Any], job: Job) -> list[str]:
     """Lines that say where the target's configuration or indexes are not those of the source."""
-    problems = []
     old, new = source["config"], target["config"]
-    for section in ("hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config"):
-        if old.get(section) != new.get(section):
-            problems.append(f"{section} differs: {old.get(section)} on the old side, {new.get(section)} on the new")
-    for key in ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload", "sparse_vectors"):
-        if old["params"].get(key) != new["params"].get(key):
-            problems.append(f"{key} differs: {old['params'].get(key)} and {new['params'].get(key)}")
+    pairs = [(key, old.get(key), new.get(key)) for key in SECTIONS]
+    pairs += [(key, old["params"].get(key), new["params"].get(key)) for key in PARAMETERS]
+    problems = [f"{key} differs: {a} on the old side, {b} on the new" for key, a, b in pairs if a != b]
     old_vectors, new_vectors = _vectors(old), _vectors(new)
     problems += [
         f"vector {name!r} is configured differently on the new side"
