@@ -68,7 +68,7 @@ def test_changes_follow_from_their_seed_and_keep_a_true_account(documents: list[
     def drawn(seed: int) -> list[tuple[str, object]]:
         changes = Changes(stored, documents, seed)
         account = {point: dict(payload) for point, payload in stored.items()}
-        seen = []
+        seen: list[tuple[str, object]] = []
         for _ in range(400):
             change = changes.next()
             seen.append((change.operation, change.id))

@@ -7,6 +7,7 @@ all an application needs to live through an alias swap.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -145,10 +146,12 @@ class Client:
         body: dict[str, Any] = {"query": vector, "limit": RESULTS, "with_payload": False}
         if model.using:
             body["using"] = model.using
+        started = time.perf_counter()
         response = self._send("POST", "/points/query", body)
+        seconds = time.perf_counter() - started
         self.searching_with = model.model
         points = msgspec.json.decode(response.content)["result"]["points"]
-        return [point["id"] for point in points], response.elapsed.total_seconds()
+        return [point["id"] for point in points], seconds
 
     def _put(self, point: PointId, payload: Mapping[str, Any], offer: Mapping[str, int]) -> None:
         vectors = {one.using: self._encoder.document(one.model, payload["text"]) for one in self._models(offer)}
