@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from changeover.embed import DimensionMismatch, Embedder, ModelSpec, load
+from changeover.embed import DimensionMismatch, Embedder, ModelSpec, load, tokens_billed
 from changeover.errors import UnreachableError, UsageError
 from changeover.sandbox import models
 
@@ -53,6 +53,7 @@ def test_similar_texts_are_nearer_than_others(minilm: Embedder) -> None:
 def test_tokens_are_counted_up_to_the_limit(minilm: Embedder) -> None:
     assert minilm.max_tokens == models.MINILM_MAX_TOKENS
     assert minilm.count_tokens(["list"]) == 3
+    assert tokens_billed(minilm) == 0
     assert minilm.count_tokens(["list", "word " * 1000]) == 3 + models.MINILM_MAX_TOKENS
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 import pytest
 
-from changeover.embed import DimensionMismatch, ModelSpec, TextRejected, load
+from changeover.embed import DimensionMismatch, ModelSpec, TextRejected, load, tokens_billed
 from changeover.embed.answers import retry_after
 from changeover.embed.http import HttpEmbedder
 from changeover.embed.protocol import PROBE
@@ -72,7 +72,7 @@ def test_vectors_come_in_the_order_asked_with_key_prefix_and_spend() -> None:
         np.testing.assert_allclose(vectors, [vector("doc: " + text) for text in texts])
         np.testing.assert_allclose(model.embed_query("why"), vector("q: why"))
         assert model.embed_documents([]).shape == (0, 4)
-        assert model.tokens_used == 10 * 302
+        assert tokens_billed(model) == 10 * 302
         assert not model.fingerprint.normalised
         assert KEY not in repr(model)
     assert len(endpoint.requests) > 3

@@ -25,7 +25,7 @@ def test_a_spec_survives_a_file_and_refuses_keys_it_does_not_know() -> None:
 
 
 def test_the_fingerprint_digest_is_short_stable_and_moves_with_every_field() -> None:
-    assert FINGERPRINT.digest == "282eb9a1e8f6"
+    assert FINGERPRINT.digest == "a3f4632176da"
     changed = {
         "provider": "fastembed",
         "model": "n",
@@ -33,6 +33,7 @@ def test_the_fingerprint_digest_is_short_stable_and_moves_with_every_field() -> 
         "dimension": 4,
         "document_prefix": "d",
         "query_prefix": "",
+        "pooling": "cls",
         "normalised": False,
         "max_tokens": 8,
     }

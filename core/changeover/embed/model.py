@@ -50,6 +50,8 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int = 0
     document_prefix: str = ""
     query_prefix: str = ""
+    pooling: str = ""
+    """The spec's pooling where it decides (a local folder), else ""."""
     normalised: bool = True
     """Whether the probe's vector had length 1 (within 0.001)."""
     max_tokens: int | None = None

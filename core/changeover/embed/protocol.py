@@ -107,3 +107,8 @@ def load(spec: ModelSpec, environ: Mapping[str, str] | None = None) -> Embedder:
         raise UsageError(f"Unknown model.provider {spec.provider!r}; known are {known}.")
     provider = cast("_Provider", importlib.import_module(module))
     return provider.open_embedder(spec, os.environ if environ is None else environ)
+
+
+def tokens_billed(embedder: Embedder) -> int:
+    """Tokens that a paid provider has counted since the embedder was opened; 0 for a local model."""
+    return int(getattr(embedder, "tokens_used", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +46,12 @@ def fingerprint(spec: ModelSpec, probe: Vectors, revision: str, max_tokens: int 
         raise DimensionMismatch(spec.label, spec.dimension, len(probe))
     return Fingerprint(
         provider=spec.provider,
-        model=spec.label,
+        model=spec.name or Path(spec.path or spec.url or spec.provider).name,
         revision=revision,
         dimension=len(probe),
         document_prefix=spec.document_prefix,
         query_prefix=spec.query_prefix,
+        pooling=spec.pooling if spec.provider == "fastembed" and spec.path else "",
         normalised=is_normalised(probe),
         max_tokens=max_tokens,
     )
