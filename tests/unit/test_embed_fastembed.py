@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -125,6 +127,24 @@ def test_scrambled_keeps_size_and_loses_meaning(data_dir: Path, minilm: Embedder
         < 0.4
         < float(np.prod(minilm.embed_documents([TEXTS[2], TEXTS[4]]), axis=0).sum())
     )
+
+
+def test_the_vocabulary_is_the_one_its_notice_names() -> None:
+    data = files("changeover.sandbox").joinpath("data")
+    digest = hashlib.sha256(data.joinpath("vocab.txt").read_bytes()).hexdigest()
+    assert digest in data.joinpath("NOTICE").read_text("utf-8")
+
+
+def test_processes_that_make_the_folder_at_once_end_with_one(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        [folder] = set(pool.map(models.minilm_folder, [tmp_path] * 4))
+    assert {file.name for file in folder.iterdir()} == {
+        "config.json",
+        "model.onnx",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -88,13 +89,22 @@ class FastembedEmbedder:
         return [sum(encoding.attention_mask) for encoding in self._tokenizer.encode_batch(texts)]
 
 
+def _text_embedding() -> Any:
+    """fastembed's dense class, with its log lines and the hub's progress bars off: a screen may be in use."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # read once, when huggingface_hub is imported
+    from fastembed import TextEmbedding
+    from loguru import logger
+
+    logger.disable("fastembed")
+    return TextEmbedding
+
+
 def _known_name(spec: ModelSpec) -> str:
     """The name as fastembed spells it; UsageError with near names when it has no such model."""
     import difflib
 
-    from fastembed import TextEmbedding
-
-    known = [model["model"] for model in TextEmbedding.list_supported_models()]
+    text_embedding = _text_embedding()
+    known = [model["model"] for model in text_embedding.list_supported_models()]
     for name in known:
         if name.lower() == spec.name.lower():
             return str(name)
@@ -105,7 +115,7 @@ def _known_name(spec: ModelSpec) -> str:
 
 def _register(spec: ModelSpec, folder: Path) -> str:
     """Check the folder, make it known to fastembed under a name of its own, and return that name."""
-    from fastembed import TextEmbedding
+    text_embedding = _text_embedding()
     from fastembed.common.model_description import ModelSource, PoolingType
 
     model_file = _model_file(folder, spec.model_file)
@@ -118,9 +128,9 @@ def _register(spec: ModelSpec, folder: Path) -> str:
     key = f"{folder.resolve()}|{model_file}|{spec.pooling}|{spec.normalise}"
     name = f"changeover/{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     with _registry:
-        if not any(model["model"] == name for model in TextEmbedding.list_supported_models()):
+        if not any(model["model"] == name for model in text_embedding.list_supported_models()):
             # dim is a label only: the real size is probed; sources is never contacted for a local folder
-            TextEmbedding.add_custom_model(
+            text_embedding.add_custom_model(
                 model=name,
                 pooling=pooling,
                 normalization=spec.normalise,
@@ -146,15 +156,12 @@ def _model_file(folder: Path, wanted: str) -> str:
 
 def _open(name: str, folder: Path | None) -> Any:
     """A loaded fastembed `TextEmbedding`; its log lines are silenced, its failures become one line."""
-    from fastembed import TextEmbedding
-    from loguru import logger
-
-    logger.disable("fastembed")
+    text_embedding = _text_embedding()
     local: dict[str, Any] = {"specific_model_path": str(folder)} if folder else {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return TextEmbedding(name, **local)
+            return text_embedding(name, **local)
     except Exception as error:
         reason = _one_line(error)
         if folder:
