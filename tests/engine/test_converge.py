@@ -1,0 +1,240 @@
+"""Load, catch-up and sweep end in the state that the source promises, for any two states and any faults."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from changeover.cluster.errors import Action, ClusterError
+from changeover.engine import events as ev
+from changeover.engine.journal import read_all
+from changeover.engine.ledger import Mark
+from changeover.engine.steps.converge import catch_up, sweep
+from changeover.engine.steps.load import load
+from changeover.engine.steps.verify import verify
+from changeover.errors import UnverifiedError
+from changeover.ids import id_key
+from changeover.plan.model import Mode
+from changeover.survey.model import PointId
+from tests.engine.fakes import MemoryCluster, close, context, plan, slices, vector_of
+
+ids = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 60), st.uuids().map(str))
+texts = st.sampled_from(["alpha", "beta", "gamma", "delta words", "", "   "])
+points = st.dictionaries(ids, st.tuples(texts, st.integers(0, 3)), max_size=40)
+MODES: list[Mode] = ["in-place", "blue-green"]
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def fill(cluster: MemoryCluster, state: dict[PointId, tuple[str, int]]) -> None:
+    cluster.collections["source"] = {
+        i: ({"text": text, "n": n}, {"old": np.ones(4, dtype=np.float32), "image": np.full(3, n, dtype=np.float32)})
+        for i, (text, n) in state.items()
+    }
+
+
+def edit(cluster: MemoryCluster, state: dict[PointId, tuple[str, int]]) -> None:
+    """The application brings the source to another state; a stale new vector stays where the text changed (1.18)."""
+    source = cluster.collections["source"]
+    for i in [i for i in source if i not in state]:
+        del source[i]
+    for i, (text, n) in state.items():
+        kept = {name: v for name, v in source.get(i, ({}, {}))[1].items() if name == "new"}
+        source[i] = ({"text": text, "n": n}, {"old": np.ones(4), "image": np.full(3, n, dtype=np.float32), **kept})
+
+
+def check(cluster: MemoryCluster, mode: Mode) -> None:
+    """Independent of the engine: every id, payload, new vector and carried vector is what the source says."""
+    source = cluster.collections["source"]
+    target = cluster.collections["target" if mode == "blue-green" else "source"]
+    assert set(target) == set(source)
+    for i, (payload, vectors) in target.items():
+        assert payload == source[i][0]
+        if payload["text"].strip():
+            np.testing.assert_array_equal(vectors["new"], vector_of(payload["text"]))
+        elif mode == "blue-green":
+            assert "new" not in vectors
+        if mode == "blue-green":
+            np.testing.assert_array_equal(vectors["image"], source[i][1]["image"])
+
+
+def world(mode: Mode, state: dict[PointId, tuple[str, int]], cuts: list[PointId], folder: str, **job: Any) -> Any:
+    cluster = MemoryCluster()
+    fill(cluster, state)
+    cluster.collections["target"] = {}
+    cluster.aliases_now["app"] = "source"
+    if mode == "blue-green":
+        job.setdefault("carry", ("image",))
+    made = plan(mode, slices(*cuts), **job)
+    return cluster, context(Path(folder), made, cluster)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@few
+@given(before=points, after=points, cuts=st.lists(ids, max_size=4, unique=True))
+async def test_load_and_catch_up_reach_any_later_state(
+    mode: Mode, before: dict[PointId, Any], after: dict[PointId, Any], cuts: list[PointId]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cluster, ctx = world(mode, before, sorted(set(cuts), key=id_key), folder)
+        await load(ctx, ctx.plan.steps[0])
+        check(cluster, mode)
+        edit(cluster, after)
+        await catch_up(ctx, ctx.plan.steps[1])
+        if mode == "in-place":
+            for i, (text, _) in after.items():
+                if not text.strip():
+                    cluster.collections["source"][i][1].pop("new", None)
+        check(cluster, mode)
+        await verify(ctx, ctx.plan.steps[3])
+        assert ctx.state.verified is not None and not ctx.state.verified.problems
+        close(ctx)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_faults_of_every_class_change_nothing_in_the_end(mode: Mode, tmp_path: Path) -> None:
+    state = {i: (f"text {i}", i % 5) for i in range(400)} | {str(UUID(int=i)): ("uuid text", i) for i in range(30)}
+    cluster, ctx = world(mode, state, [100, 300], str(tmp_path), batch=32)
+    cluster.largest_batch = 20
+    cluster.faults = [
+        (0.1, ClusterError("503", Action.RETRY, status=503), False),
+        (0.1, ClusterError("timeout after the write", Action.RETRY), True),
+        (0.05, ClusterError("429", Action.RETRY, status=429, retry_after_s=0.0), False),
+    ]
+    await load(ctx, ctx.plan.steps[0])
+    cluster.faults = []
+    check(cluster, mode)
+    assert ctx.throttle.effective_batch <= 20
+    close(ctx)
+
+
+async def test_a_point_that_vanishes_from_the_batch_does_not_take_the_others_along(tmp_path: Path) -> None:
+    cluster, ctx = world("in-place", {i: (f"text {i}", 0) for i in range(20)}, [], str(tmp_path), batch=20)
+    scroll = cluster.scroll
+
+    def scroll_then_delete(name: str, **options: Any) -> Any:
+        page = scroll(name, **options)
+        cluster.collections["source"].pop(7, None)
+        return page
+
+    cluster.scroll = scroll_then_delete
+    await load(ctx, ctx.plan.steps[0])
+    check(cluster, "in-place")
+    assert 7 not in ctx.ledger.between(None, None)
+    close(ctx)
+
+
+async def test_a_rejected_point_is_recorded_and_the_others_are_written(tmp_path: Path) -> None:
+    state = {i: (f"text {i}", 0) for i in range(30)} | {5: ("poison", 0)}
+    cluster, ctx = world("blue-green", state, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    skipped = [e for e in read_all(ctx.folder.journal) if isinstance(e, ev.Skipped)]
+    assert [e.id for e in skipped] == [5]
+    assert "not finite" in skipped[0].reason
+    assert ctx.ledger.get([5])[5].mark is Mark.SKIPPED
+    assert set(cluster.collections["target"]) == set(state)
+    assert [i for i, p in cluster.collections["target"].items() if "new" not in p[1]] == [5]
+    close(ctx)
+
+
+async def test_resuming_from_any_checkpoint_loses_nothing(tmp_path: Path) -> None:
+    state = {i: (f"text {i}", 0) for i in range(200)}
+    cluster, ctx = world("blue-green", state, [50, 120], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    acked = [e for e in read_all(ctx.folder.journal) if isinstance(e, ev.SliceAcked)]
+    for cut in range(len(acked) + 1):
+        cluster.collections["target"] = {
+            i: p
+            for i, p in cluster.collections["target"].items()
+            if any(
+                e.slice == n and (e.done or (e.position is not None and id_key(i) < id_key(e.position)))
+                for n, e in {e.slice: e for e in acked[:cut]}.items()
+            )
+        }
+        ctx.state = type(ctx.state)(steps=ctx.state.steps, acked={"load": {e.slice: e for e in acked[:cut]}})
+        await load(ctx, ctx.plan.steps[0])
+        assert set(cluster.collections["target"]) == set(state), f"after {cut} checkpoints"
+    close(ctx)
+
+
+async def test_sweep_brings_late_writes_over_and_keeps_the_newer_side(tmp_path: Path) -> None:
+    state = {i: (f"text {i}", 0) for i in range(30)}
+    cluster, ctx = world("blue-green", state, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    old[1] = ({"text": "late edit", "n": 0}, old[1][1])
+    old[100] = ({"text": "late insert", "n": 0}, old[1][1])
+    del old[2]
+    old[3] = ({"text": "late but older", "n": 0}, old[3][1])
+    new[3] = ({"text": "written on the new side", "n": 0}, new[3][1])
+    del new[4]
+    del new[5], old[5]
+    new[200] = ({"text": "new side only", "n": 0}, new[3][1])
+    await sweep(ctx, ctx.plan.steps[6])
+    assert new[1][0]["text"] == "late edit"
+    np.testing.assert_array_equal(new[1][1]["new"], vector_of("late edit"))
+    assert new[100][0]["text"] == "late insert"
+    assert 2 not in new
+    assert new[3][0]["text"] == "written on the new side"
+    assert 4 not in new
+    assert 5 not in new
+    assert new[200][0]["text"] == "new side only"
+    assert [c.id for c in ctx.state.conflicts] == [3]
+    close(ctx)
+
+
+async def test_in_place_sweep_repairs_stale_vectors_and_leaves_the_applications_own(tmp_path: Path) -> None:
+    cluster, ctx = world("in-place", {i: (f"text {i}", 0) for i in range(30)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    source = cluster.collections["source"]
+    stale, fresh = source[1][1], source[2][1]
+    source[1] = ({"text": "edited, vector stale", "n": 0}, stale)
+    source[2] = ({"text": "edited by a ready application", "n": 0}, {**fresh, "new": vector_of("edited by a ready application")})
+    del source[3][1]["new"]
+    source[40] = ({"text": "inserted without", "n": 0}, {"old": np.ones(4)})
+    await sweep(ctx, ctx.plan.steps[6])
+    check(cluster, "in-place")
+    assert ctx.state.passes[0].edited == 1
+    close(ctx)
+
+
+async def test_verification_repairs_what_was_lost_and_fails_on_what_cannot_be_repaired(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(60)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    del cluster.collections["target"][11]
+    cluster.collections["target"][77] = ({"text": "nobody's", "n": 0}, {})
+    await verify(ctx, ctx.plan.steps[3])
+    check(cluster, "blue-green")
+    upsert = cluster.upsert
+
+    def lossy(name: str, page: Any, rows: Any, new: Any, **options: Any) -> None:
+        upsert(name, page, rows, new, **options)
+        cluster.collections["target"].pop(11, None)
+
+    cluster.upsert = lossy
+    del cluster.collections["target"][11]
+    with pytest.raises(UnverifiedError, match="1 points differ between the sides: 11"):
+        await verify(ctx, ctx.plan.steps[3])
+    assert ctx.state.verified is not None and ctx.state.verified.problems
+    close(ctx)
+
+
+async def test_verification_sees_a_wrong_vector(tmp_path: Path) -> None:
+    cluster, ctx = world("in-place", {i: (f"text {i}", 0) for i in range(30)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    write = cluster.update_vectors
+
+    def wrong(name: str, ids: Any, vector: str, values: Any, **options: Any) -> None:
+        write(name, ids, vector, -values, **options)
+
+    cluster.update_vectors = wrong
+    cluster.collections["source"][4][1]["new"] = vector_of("something else")
+    with pytest.raises(UnverifiedError, match="do not hold the vector of their text"):
+        await verify(ctx, ctx.plan.steps[3])
+    close(ctx)
