@@ -74,7 +74,11 @@ def usable(deploy: Deploy, offer: Mapping[str, int]) -> tuple[Speaks, ...]:
 
 
 class Client:
-    """Searches and writes points through one name; used by several threads."""
+    """Searches and writes points through one name; used by several threads.
+
+    What the collection offers is kept until a request is refused, so a vector added behind its back is not noticed
+    (nor written) before the next deployment: as with an application that knows nothing of the migration.
+    """
 
     def __init__(self, http: httpx.Client, name: str, deploy: Deploy, encoder: Encoder) -> None:
         self._http = http
