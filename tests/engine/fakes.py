@@ -124,8 +124,12 @@ class MemoryCluster:
         with self.lock:
             points = self.collections[name]
             low = id_key(start) if start is not None else b""
-            ids = sorted((i for i, p in points.items() if id_key(i) >= low and self._matches(i, p[1], filter)), key=id_key)
-            rows = [(i, dict(points[i][0]), {n: v for n, v in points[i][1].items() if n in vectors}) for i in ids[:limit]]
+            ids = sorted(
+                (i for i, p in points.items() if id_key(i) >= low and self._matches(i, p[1], filter)), key=id_key
+            )
+            rows = [
+                (i, dict(points[i][0]), {n: v for n, v in points[i][1].items() if n in vectors}) for i in ids[:limit]
+            ]
             return MemoryPage(rows, ids[limit] if len(ids) > limit else None)
 
     def upsert(

@@ -195,7 +195,10 @@ async def test_in_place_sweep_repairs_stale_vectors_and_leaves_the_applications_
     source = cluster.collections["source"]
     stale, fresh = source[1][1], source[2][1]
     source[1] = ({"text": "edited, vector stale", "n": 0}, stale)
-    source[2] = ({"text": "edited by a ready application", "n": 0}, {**fresh, "new": vector_of("edited by a ready application")})
+    source[2] = (
+        {"text": "edited by a ready application", "n": 0},
+        {**fresh, "new": vector_of("edited by a ready application")},
+    )
     del source[3][1]["new"]
     source[40] = ({"text": "inserted without", "n": 0}, {"old": np.ones(4)})
     await sweep(ctx, ctx.plan.steps[6])

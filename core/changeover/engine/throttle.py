@@ -128,9 +128,10 @@ class Throttle:
     def acquire(self) -> None:
         """Take a write stream; waits while as many as asked for are busy. Raises StoppedError on stop."""
         with self._wake:
+            self._check()
             while self._in_use >= self.streams:
-                self._check()
                 self._wake.wait()
+                self._check()
             self._in_use += 1
 
     def release(self) -> None:

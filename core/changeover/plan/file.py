@@ -18,7 +18,8 @@ def digest(plan: Plan) -> str:
 
 
 def seal(plan: Plan) -> Plan:
-    """The plan with its hash filled in."""
+    """The plan as it will be read back (an int in a float's place becomes one), with its hash filled in."""
+    plan = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
     return msgspec.structs.replace(plan, hash=digest(plan))
 
 

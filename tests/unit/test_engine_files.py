@@ -1,0 +1,170 @@
+"""Journal, control, lock, ledger, run folder: what survives a crash and what is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from changeover.engine import control
+from changeover.engine import events as ev
+from changeover.engine.folder import RunFolder, find, runs
+from changeover.engine.journal import Journal, JournalError, Tail, read_all
+from changeover.engine.ledger import Entry, Ledger, Mark
+from changeover.engine.lock import RunLock, holder
+from changeover.errors import BlockedError, UsageError
+from changeover.ids import from_key, id_key, successor
+from changeover.plan import file as plan_file
+from tests.engine.fakes import plan, slices
+
+ids = st.one_of(st.integers(0, 2**64 - 1), st.uuids().map(str))
+
+
+def log(text: str) -> ev.Log:
+    return ev.Log(at=1.0, level="info", text=text)
+
+
+@given(st.lists(st.text(max_size=20), max_size=10), st.integers(0, 400))
+def test_a_journal_cut_anywhere_keeps_its_whole_lines_and_takes_new_ones(words: list[str], cut: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        journal = Journal(path)
+        for word in words:
+            journal.write(log(word))
+        journal.close()
+        data = path.read_bytes()
+        path.write_bytes(data[: min(cut, len(data))])
+        whole = data[: min(cut, len(data))].count(b"\n")
+        journal = Journal(path)
+        journal.write(log("after"))
+        journal.close()
+        assert [e.text for e in read_all(path) if isinstance(e, ev.Log)] == [*words[:whole], "after"]
+
+
+def test_a_tail_leaves_a_line_in_the_making_for_later(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    tail = Tail(path)
+    assert tail.read() == []
+    line = ev.encode(log("one")) + b"\n"
+    path.write_bytes(line[:10])
+    assert tail.read() == []
+    path.write_bytes(line + b"not json\n" + line)
+    assert tail.read() == [log("one"), log("one")]
+    assert tail.read() == []
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is a Linux device")
+    path = tmp_path / "journal.jsonl"
+    path.symlink_to("/dev/full")
+    journal = Journal.__new__(Journal)
+    journal.__init__(tmp_path / "other.jsonl")  # type: ignore[misc]
+    os.dup2(os.open("/dev/full", os.O_WRONLY), journal._fd)
+    with pytest.raises(JournalError, match="cannot write the journal: No space left on device"):
+        journal.write(log("x"))
+
+
+def test_requests_are_numbered_and_rubbish_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "control.jsonl"
+    assert control.ask(path, "pause") == 1
+    with path.open("ab") as file:
+        file.write(b'{"verb": "explode"}\nrubbish\n')
+    assert control.ask(path, "rate", 50) == 4
+    inbox = control.Inbox(path)
+    assert [(a.number, a.verb, a.value) for a in inbox.read()] == [(1, "pause", None), (4, "rate", 50)]
+    assert inbox.read() == []
+    assert [a.number for a in control.Inbox(path, seen=1).read()] == [4]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_one_engine_per_run_and_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    code = (
+        "import sys, time; from pathlib import Path; from changeover.engine.lock import RunLock;"
+        f"RunLock(Path({str(path)!r})).acquire(); print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert holder(path) == other.pid
+        with pytest.raises(BlockedError, match="another engine is already working"):
+            RunLock(path).acquire()
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert holder(path) is None
+    lock = RunLock(path)
+    lock.acquire()
+    assert holder(path) == os.getpid()
+    lock.release()
+    assert holder(path) is None
+
+
+@given(st.lists(ids, unique=True, max_size=30), ids, ids)
+def test_the_ledger_gives_ranges_in_the_order_of_ids(points: list[int | str], a: int | str, b: int | str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "ledger.sqlite")
+        ledger.put((i, Entry(b"t", b"p", Mark.WRITTEN)) for i in points)
+        got = list(ledger.between(a, b))
+        assert got == sorted((i for i in points if id_key(a) <= id_key(i) < id_key(b)), key=id_key)
+        assert list(ledger.between(None, None)) == sorted(points, key=id_key)
+        ledger.drop(points[:5])
+        assert ledger.count() == max(0, len(points) - 5)
+        ledger.close()
+
+
+@given(ids)
+def test_ids_survive_their_key_and_successors_are_next(point: int | str) -> None:
+    assert from_key(id_key(point)) == point
+    following = successor(point)
+    assert following is None or id_key(point) < id_key(following)
+
+
+@pytest.mark.parametrize("bad", [-1, 2**64, "no uuid"])
+def test_what_is_no_id_is_refused(bad: int | str) -> None:
+    with pytest.raises(ValueError):
+        id_key(bad)
+
+
+def test_a_run_folder_is_private_and_belongs_to_one_plan(tmp_path: Path) -> None:
+    environ = {"CHANGEOVER_RUNS": str(tmp_path / "runs")}
+    made = plan("in-place", slices())
+    folder = RunFolder.create(made, environ, accepted=frozenset({"unnamed-vector"}))
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(p.stat().st_mode) for p in folder.path.iterdir()} == {0o600}
+    assert RunFolder.create(made, environ).path == folder.path
+    other = plan("blue-green", slices())
+    with pytest.raises(UsageError, match="another plan"):
+        RunFolder.create(other, environ)
+    assert [r.name for r in runs(environ)] == ["test-run"]
+    assert find("test-run", environ).plan() == made
+    assert find(None, environ).name == "test-run"
+    with pytest.raises(UsageError, match="no such run"):
+        find("nothing", environ)
+
+
+def test_a_plan_edited_by_hand_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    made = plan("in-place", slices(10))
+    path.write_bytes(plan_file.to_json(made))
+    assert plan_file.load(path) == made
+    path.write_bytes(plan_file.to_json(made).replace(b'"target_vector": "new"', b'"target_vector": "other"'))
+    with pytest.raises(UsageError, match="was changed after it was written"):
+        plan_file.load(path)
+    path.write_bytes(b"{}")
+    with pytest.raises(UsageError, match="not a plan file"):
+        plan_file.load(path)
+    with pytest.raises(UsageError, match="cannot read"):
+        plan_file.load(tmp_path / "none.json")
