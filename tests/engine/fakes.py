@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import threading
 import time
@@ -229,7 +230,7 @@ class _Nothing:
 def slices(*cuts: PointId) -> tuple[pm.Slice, ...]:
     """Slices over the whole id space, cut at these ids."""
     edges: list[PointId | None] = [None, *cuts, None]
-    return tuple(pm.Slice(number=n, start=a, end=b) for n, (a, b) in enumerate(zip(edges, edges[1:], strict=False)))
+    return tuple(pm.Slice(number=n, start=a, end=b) for n, (a, b) in enumerate(itertools.pairwise(edges)))
 
 
 def plan(mode: pm.Mode, parts: tuple[pm.Slice, ...], *, batch: int = 7, **job: Any) -> pm.Plan:
