@@ -112,8 +112,13 @@ class Gateway(Protocol):
 class Page(Protocol):
     """One page of a scroll; rows keep the transport's own representation so that carried vectors are not decoded."""
 
-    ids: Sequence[PointId]
-    next: PointId | None
+    @property
+    def ids(self) -> Sequence[PointId]:
+        """Ids in ascending order."""
+
+    @property
+    def next(self) -> PointId | None:
+        """The id to read after this page, or None at the end."""
 
     def payload(self, row: int) -> dict[str, Any]: ...
     def has_vector(self, row: int, name: str) -> bool: ...

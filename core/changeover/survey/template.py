@@ -34,7 +34,9 @@ def _parts(template: str) -> tuple[tuple[Literal["text", "path"], str], ...]:
             parts += [("text", literal), ("path", path)]
             literal, i = "", end + 1
         elif char == "}":
-            raise UsageError(f"text.template {template!r}: a }} at character {i + 1} closes nothing; write }}}} for one")
+            raise UsageError(
+                f"text.template {template!r}: a }} at character {i + 1} closes nothing; write }}}} for one"
+            )
         else:
             literal, i = literal + char, i + 1
     parts.append(("text", literal))

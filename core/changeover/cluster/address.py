@@ -1,0 +1,54 @@
+"""From the answers to an address: URL, port, key; one clear line for whatever is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from changeover.errors import UsageError
+from changeover.plan.model import Access
+
+DEFAULT_PORT = 6333
+
+
+class Address(NamedTuple):
+    """Where the server is. `key` is never shown."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str
+    key: str | None
+    grpc_port: int | None
+
+    @property
+    def url(self) -> str:
+        """The URL with its port, without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}{self.prefix}"
+
+    def __repr__(self) -> str:
+        return f"Address({self.url})"
+
+
+def resolve(access: Access, environ: Mapping[str, str]) -> Address:
+    """Read the URL (port 6333 when it names none, as Qdrant's clients do) and the key. Raises UsageError."""
+    text = access.url.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port = parts.port or DEFAULT_PORT
+    except ValueError as error:
+        raise UsageError(f"--url {text}: not a URL ({error}); write it like http://localhost:6333") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"--url {text}: not an http or https URL; write it like http://localhost:6333")
+    if parts.username or parts.password:
+        raise UsageError("--url: a key or password does not belong into the URL; name its variable with --api-key-env")
+    key = None
+    if access.api_key_env:
+        key = environ.get(access.api_key_env)
+        if not key:
+            raise UsageError(f"the environment variable {access.api_key_env} is not set; it must hold the API key")
+        if not key.isascii() or not key.isprintable():
+            raise UsageError(f"the key in {access.api_key_env} holds characters that no HTTP header can carry")
+    return Address(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), key, access.grpc_port)

@@ -1,0 +1,222 @@
+"""Single requests over qdrant-client's async REST transport; the body goes out exactly as given."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from changeover.cluster.address import Address
+from changeover.cluster.api import Filter, Hit, Optimizations, Point
+from changeover.cluster.errors import Action, ClusterError, classify, unreachable, wait_timeout
+from changeover.survey.model import PointId
+
+TIMEOUT_S = 60.0
+"""qdrant-client's own default of 5 s gives up while the server goes on (measured)."""
+
+
+class QdrantGateway:
+    """The Gateway protocol on qdrant-client; imported on first use of a cluster (1.2 s)."""
+
+    def __init__(self, address: Address) -> None:
+        from qdrant_client import AsyncQdrantClient
+
+        self._address = address
+        with warnings.catch_warnings():
+            # A key over http is a finding of ours (clear-text-key), not a warning in the middle of a screen.
+            warnings.simplefilter("ignore", UserWarning)
+            self._client = AsyncQdrantClient(
+                url=address.url, api_key=address.key, timeout=int(TIMEOUT_S), check_compatibility=False
+            )
+        self._version: str | None = None
+        self.inexact_counts = False
+        """Set when strict mode forbade an exact count and an approximate one was taken."""
+
+    def __repr__(self) -> str:
+        return f"QdrantGateway({self._address.url})"
+
+    async def version(self) -> str:
+        """The server's version; raises ClusterError when something else answers."""
+        if self._version is None:
+            answer = await self._request("GET", "/", None, None)
+            if not isinstance(answer, dict) or "qdrant" not in str(answer.get("title", "")).lower():
+                raise ClusterError("something answers here, but it is not Qdrant", Action.STOP)
+            self._version = str(answer["version"])
+        return self._version
+
+    async def send(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
+        """Send one REST request; `path` is already percent-encoded. Returns `result`."""
+        answer = await self._request(method, path, body, timeout_s)
+        result = answer.get("result") if isinstance(answer, dict) else answer
+        if isinstance(result, dict) and result.get("status") == "wait_timeout":
+            raise wait_timeout(f"{method} {path}")
+        return result
+
+    async def _request(self, method: str, path: str, body: Any, timeout_s: float | None) -> Any:
+        from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+        from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+        where = f"{method} {path.partition('?')[0]}"
+        options: dict[str, Any] = {"timeout": timeout_s or TIMEOUT_S}
+        if body is not None:
+            options |= {"content": orjson.dumps(body), "headers": {"content-type": "application/json"}}
+        try:
+            # The transport formats braces in the path, so they are doubled.
+            url = path.replace("{", "{{").replace("}", "}}")
+            return await self._client.http.client.request(type_=Any, method=method, url=url, **options)
+        except ResourceExhaustedResponse as error:
+            raise classify(429, error.message, {"retry-after": str(error.retry_after_s)}, where) from None
+        except UnexpectedResponse as error:
+            raise classify(error.status_code or 0, error.content, dict(error.headers), where) from None
+        except ResponseHandlingException as error:
+            raise _unhandled(error.source, where) from None
+
+    async def collections(self) -> tuple[str, ...]:
+        """Names of all collections, sorted."""
+        result = await self.send("GET", "/collections")
+        return tuple(sorted(c["name"] for c in result["collections"]))
+
+    async def collection(self, name: str) -> dict[str, Any]:
+        """`result` of GET /collections/{name}, unknown fields included."""
+        result: dict[str, Any] = await self.send("GET", f"/collections/{segment(name)}")
+        return result
+
+    async def exists(self, name: str) -> bool:
+        """Whether a collection or alias of that name exists."""
+        return bool((await self.send("GET", f"/collections/{segment(name)}/exists"))["exists"])
+
+    async def aliases(self) -> dict[str, str]:
+        """Alias -> collection, all of them."""
+        result = await self.send("GET", "/aliases")
+        return {a["alias_name"]: a["collection_name"] for a in result["aliases"]}
+
+    async def count(self, name: str, filter: Filter | None = None) -> int:
+        """Exact; approximate where strict mode forbids exact counts (`Exact search disabled`)."""
+        body: dict[str, Any] = {"exact": not self.inexact_counts}
+        if filter is not None:
+            body["filter"] = filter
+        path = f"/collections/{segment(name)}/points/count"
+        try:
+            return int((await self.send("POST", path, body))["count"])
+        except ClusterError as error:
+            if "Exact search disabled" not in str(error):
+                raise
+        self.inexact_counts = True
+        return int((await self.send("POST", path, {**body, "exact": False}))["count"])
+
+    async def retrieve(
+        self,
+        name: str,
+        ids: Sequence[PointId],
+        *,
+        payload: bool | Sequence[str] = True,
+        vectors: bool | Sequence[str] = False,
+    ) -> list[Point]:
+        """The points of these ids that exist, in no promised order."""
+        body = {"ids": list(ids), "with_payload": _select(payload), "with_vector": select_vectors(vectors)}
+        return [point(row) for row in await self.send("POST", f"/collections/{segment(name)}/points", body)]
+
+    async def scroll(
+        self,
+        name: str,
+        *,
+        limit: int,
+        offset: PointId | None = None,
+        payload: bool | Sequence[str] = True,
+        vectors: bool | Sequence[str] = False,
+        filter: Filter | None = None,
+    ) -> tuple[list[Point], PointId | None]:
+        """One page in id order and the id to go on from."""
+        body: dict[str, Any] = {
+            "limit": limit,
+            "with_payload": _select(payload),
+            "with_vector": select_vectors(vectors),
+        }
+        body |= {"offset": offset} if offset is not None else {}
+        body |= {"filter": filter} if filter is not None else {}
+        result = await self.send("POST", f"/collections/{segment(name)}/points/scroll", body)
+        return [point(row) for row in result["points"]], result.get("next_page_offset")
+
+    async def sample(self, name: str, n: int, *, vectors: bool | Sequence[str] = False) -> list[Point]:
+        """About n random points with payload (query `sample: random`, servers from 1.11)."""
+        body = {"query": {"sample": "random"}, "limit": n, "with_payload": True, "with_vector": select_vectors(vectors)}
+        result = await self.send("POST", f"/collections/{segment(name)}/points/query", body)
+        return [point(row) for row in result["points"]]
+
+    async def search(
+        self,
+        name: str,
+        vector: Sequence[float],
+        *,
+        using: str = "",
+        limit: int = 10,
+        exact: bool = False,
+        timeout_s: float | None = None,
+    ) -> list[Hit]:
+        """Nearest points without payload."""
+        body: dict[str, Any] = {"query": list(vector), "limit": limit, "with_payload": False}
+        body |= {"using": using} if using else {}
+        body |= {"params": {"exact": True}} if exact else {}
+        result = await self.send("POST", f"/collections/{segment(name)}/points/query", body, timeout_s=timeout_s)
+        return [Hit(id=hit["id"], score=hit["score"]) for hit in result["points"]]
+
+    async def optimizations(self, name: str) -> Optimizations:
+        """Colour and queue; the queue only where the optimizations endpoint exists (from 1.17)."""
+        info = await self.collection(name)
+        status = info.get("optimizer_status", "ok")
+        error = str(status["error"]) if isinstance(status, dict) and status.get("error") else None
+        try:
+            now = await self.send("GET", f"/collections/{segment(name)}/optimizations")
+            summary = now["summary"]
+        except (ClusterError, KeyError, TypeError) as problem:
+            if isinstance(problem, ClusterError) and problem.action is Action.RETRY:
+                raise
+            return Optimizations(color=info["status"], error=error)
+        return Optimizations(
+            color=info["status"],
+            error=error,
+            queued=summary["queued_optimizations"],
+            running=len(now["running"]),
+            queued_points=summary.get("queued_points"),
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def segment(name: str) -> str:
+    """A name as one percent-encoded path segment."""
+    return quote(name, safe="")
+
+
+def point(row: dict[str, Any]) -> Point:
+    """A point of a REST answer; the unnamed vector of either shape is under ""."""
+    vectors = row.get("vector")
+    if vectors is not None and not isinstance(vectors, dict):
+        vectors = {"": vectors}
+    return Point(id=row["id"], payload=row.get("payload") or {}, vectors=vectors or {}, shard_key=row.get("shard_key"))
+
+
+def select_vectors(vectors: bool | Sequence[str]) -> bool | list[str]:
+    """`with_vector`: a list of names; the unnamed vector alone is asked for with true."""
+    if isinstance(vectors, bool):
+        return vectors
+    return True if list(vectors) == [""] else list(vectors)
+
+
+def _select(payload: bool | Sequence[str]) -> bool | list[str]:
+    return payload if isinstance(payload, bool) else list(payload)
+
+
+def _unhandled(source: BaseException, where: str) -> ClusterError:
+    import httpx
+
+    if isinstance(source, httpx.UnsupportedProtocol | httpx.InvalidURL):
+        return ClusterError(f"{where}: {source}", Action.STOP)
+    if isinstance(source, httpx.HTTPError | OSError):
+        return unreachable(source, where)
+    return ClusterError(f"{where}: the answer is not Qdrant's JSON", Action.STOP)

@@ -1,0 +1,156 @@
+"""The hot path over REST: httpx and orjson, no models in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import orjson
+
+from changeover.cluster.address import Address
+from changeover.cluster.api import Filter, Page
+from changeover.cluster.errors import Action, ClusterError, classify, unreachable, wait_timeout
+from changeover.cluster.gateway import segment, select_vectors
+from changeover.survey.model import PointId
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TIMEOUT_S = 120.0
+NUMPY = orjson.OPT_SERIALIZE_NUMPY
+
+
+class RestPage:
+    """One page; rows are the decoded JSON of the answer."""
+
+    def __init__(self, rows: list[dict[str, Any]], following: PointId | None) -> None:
+        self._rows = rows
+        self.ids: Sequence[PointId] = [row["id"] for row in rows]
+        self.next = following
+
+    def payload(self, row: int) -> dict[str, Any]:
+        """The payload of a row; {} when there is none."""
+        return self._rows[row].get("payload") or {}
+
+    def has_vector(self, row: int, name: str) -> bool:
+        """Whether the point has that vector ("" for the unnamed one)."""
+        return self.vector(row, name) is not None
+
+    def vector(self, row: int, name: str) -> Any:
+        """The vector as JSON, or None."""
+        vectors = self._rows[row].get("vector")
+        if isinstance(vectors, dict):
+            return vectors.get(name)
+        return vectors if name == "" else None
+
+
+class RestWire:
+    """The Wire protocol over REST. Thread-safe."""
+
+    transport = "rest"
+
+    def __init__(self, address: Address, streams: int) -> None:
+        self._client = httpx.Client(
+            base_url=address.url,
+            headers={"api-key": address.key} if address.key else {},
+            timeout=httpx.Timeout(TIMEOUT_S, connect=10.0),
+            limits=httpx.Limits(max_connections=2 * streams + 4, max_keepalive_connections=2 * streams + 4),
+        )
+
+    def scroll(
+        self,
+        name: str,
+        *,
+        start: PointId | None,
+        limit: int,
+        payload: bool | Sequence[str] = True,
+        vectors: Sequence[str] = (),
+        filter: Filter | None = None,
+    ) -> RestPage:
+        """Points from `start` on, in id order."""
+        body: dict[str, Any] = {
+            "limit": limit,
+            "with_payload": payload if isinstance(payload, bool) else list(payload),
+            "with_vector": select_vectors(vectors) if vectors else False,
+        }
+        body |= {"offset": start} if start is not None else {}
+        body |= {"filter": filter} if filter is not None else {}
+        result = self._send("POST", f"/collections/{segment(name)}/points/scroll", orjson.dumps(body))
+        return RestPage(result["points"], result.get("next_page_offset"))
+
+    def upsert(
+        self,
+        name: str,
+        page: Page,
+        rows: Sequence[int],
+        new: Mapping[str, np.ndarray],
+        *,
+        carry: Mapping[str, str] | None = None,
+        insert_only: bool = False,
+    ) -> None:
+        """Whole points; see Wire."""
+        import numpy as np
+
+        points = []
+        for position, row in enumerate(rows):
+            vectors: dict[str, Any] = {}
+            for source, target in (carry or {}).items():
+                carried = page.vector(row, source)
+                if carried is not None:
+                    vectors[target] = carried
+            for target, values in new.items():
+                if np.isfinite(values[position]).all():
+                    vectors[target] = values[position]
+            only_unnamed = list(vectors) == [""]
+            points.append(
+                {
+                    "id": page.ids[row],
+                    "payload": page.payload(row),
+                    "vector": vectors[""] if only_unnamed else vectors,
+                }
+            )
+        body: dict[str, Any] = {"points": points}
+        body |= {"update_mode": "insert_only"} if insert_only else {}
+        self._write("PUT", f"/collections/{segment(name)}/points?wait=true", body)
+
+    def update_vectors(
+        self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
+    ) -> None:
+        """One vector of existing points; see Wire."""
+        import numpy as np
+
+        values = np.ascontiguousarray(values, dtype=np.float32)
+        points = [{"id": i, "vector": {vector: value}} for i, value in zip(ids, values, strict=True)]
+        body: dict[str, Any] = {"points": points}
+        body |= {"update_filter": {"must_not": [{"has_vector": vector}]}} if only_absent else {}
+        self._write("PUT", f"/collections/{segment(name)}/points/vectors?wait=true", body)
+
+    def delete(self, name: str, ids: Sequence[PointId]) -> None:
+        """Delete points by id."""
+        self._write("POST", f"/collections/{segment(name)}/points/delete?wait=true", {"points": list(ids)})
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _write(self, method: str, path: str, body: dict[str, Any]) -> None:
+        status = self._send(method, path, orjson.dumps(body, option=NUMPY))["status"]
+        where = f"{method} {path.partition('?')[0]}"
+        if status == "wait_timeout":
+            raise wait_timeout(where)
+        if status != "completed":
+            raise ClusterError(f"{where}: answered {status} instead of completed", Action.RETRY, where=where)
+
+    def _send(self, method: str, path: str, content: bytes) -> Any:
+        where = f"{method} {path.partition('?')[0]}"
+        try:
+            answer = self._client.request(method, path, content=content, headers={"content-type": "application/json"})
+        except httpx.HTTPError as error:
+            raise unreachable(error, where) from None
+        if answer.status_code >= 300:
+            raise classify(answer.status_code, answer.content, answer.headers, where)
+        try:
+            return orjson.loads(answer.content)["result"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise ClusterError(f"{where}: the answer is not Qdrant's JSON", Action.RETRY, where=where) from None

@@ -1,0 +1,56 @@
+"""All collections of a cluster, a line each."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from changeover.cluster.api import Gateway
+from changeover.cluster.errors import ClusterError
+from changeover.survey.shape import vectors_of
+
+AT_ONCE = 8
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One collection in the list."""
+
+    name: str
+    points: int
+    vectors: tuple[str, ...]
+    """Each vector in words: `text 384 Cosine`, `keywords sparse`."""
+    aliases: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    """What stands out: its colour when not green, `unnamed`, `unreadable`."""
+
+
+async def list_collections(gateway: Gateway) -> tuple[Listed, ...]:
+    """Every collection, by name. One that cannot be read is listed with its reason as a flag."""
+    names, aliases = await gateway.collections(), await gateway.aliases()
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str) -> Listed:
+        own = tuple(sorted(alias for alias, collection in aliases.items() if collection == name))
+        async with gate:
+            try:
+                return _listed(name, await gateway.collection(name), own)
+            except ClusterError as error:
+                return Listed(name=name, points=0, vectors=(), aliases=own, flags=(f"unreadable: {error}",))
+
+    return tuple(await asyncio.gather(*(one(name) for name in names)))
+
+
+def _listed(name: str, info: dict[str, Any], aliases: tuple[str, ...]) -> Listed:
+    vectors = vectors_of(info)
+    flags = []
+    if info.get("status") != "green":
+        flags.append(str(info.get("status")))
+    if any(v.name == "" for v in vectors):
+        flags.append("unnamed")
+    words = tuple(
+        f"{v.name or '(unnamed)'} sparse" if v.kind == "sparse" else f"{v.name or '(unnamed)'} {v.size} {v.distance}"
+        for v in vectors
+    )
+    return Listed(name=name, points=info.get("points_count") or 0, vectors=words, aliases=aliases, flags=tuple(flags))

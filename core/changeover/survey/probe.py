@@ -1,0 +1,76 @@
+"""Measurements of the new model on sampled texts, and the labelled queries that are there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from changeover.checks.model import ModelProbe, Probes
+from changeover.decision.answers import Answers
+from changeover.embed.model import ModelSpec
+from changeover.errors import ChangeoverError, UsageError
+from changeover.survey.model import Survey
+from changeover.survey.template import render
+
+TEXTS = 64
+WARM_UP = 4
+
+
+async def take_probes(survey: Survey, answers: Answers, environ: Mapping[str, str]) -> Probes:
+    """Load the new model and embed texts of the sample; a model that fails is reported in `error`, not raised.
+
+    Raises UsageError when the query file cannot be read.
+    """
+    queries = None
+    if answers.queries.file:
+        from changeover.quality.queries import read
+
+        path = Path(answers.queries.file)
+        if not path.exists():
+            raise UsageError(
+                f"queries.file {path}: no such file; give a JSONL file of labelled queries or leave it out"
+            )
+        queries = sum(1 for query in read(path) if query.relevant)
+    if answers.model is None:
+        return Probes(queries=queries)
+    template = answers.text.as_template or survey.text.template
+    texts = [render(template, point.payload) for point in survey.sample] if template else []
+    chosen = [t for t in texts if t.strip()][:TEXTS] or ["The quick brown fox jumps over the lazy dog."]
+    probe = await asyncio.to_thread(probe_model, answers.model, chosen, environ)
+    return Probes(new_model=probe, queries=queries)
+
+
+def probe_model(spec: ModelSpec, texts: list[str], environ: Mapping[str, str]) -> ModelProbe:
+    """What the model does with these texts; blocking. Never raises for what is wrong with the model."""
+    import numpy as np
+
+    from changeover.embed.protocol import DimensionMismatch, load
+
+    try:
+        model = load(spec, environ)
+    except DimensionMismatch as error:
+        return ModelProbe(dimension=error.real, error=str(error))
+    except ChangeoverError as error:
+        return ModelProbe(dimension=0, error=str(error))
+    try:
+        model.embed_documents(texts[:WARM_UP])
+        begun = time.perf_counter()
+        vectors = model.embed_documents(texts)
+        elapsed = time.perf_counter() - begun
+        counts = [model.count_tokens([text]) for text in texts]
+        limit = model.max_tokens
+        return ModelProbe(
+            dimension=model.dimension,
+            max_tokens=limit,
+            texts_per_s=round(len(texts) / max(elapsed, 1e-6), 1),
+            tokens_per_text=round(sum(counts) / len(counts), 1),
+            truncated=round(sum(c >= limit for c in counts) / len(counts), 3) if limit else 0.0,
+            norm=round(float(np.linalg.norm(vectors, axis=1).mean()), 4),
+            fingerprint=model.fingerprint.digest,
+        )
+    except ChangeoverError as error:
+        return ModelProbe(dimension=model.dimension, error=str(error))
+    finally:
+        model.close()
