@@ -1,0 +1,402 @@
+"""Values for screens: a cluster that answers from memory, a plan, a journal. No network, no engine, no clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from changeover.checks.model import Finding, ModelProbe, Probes
+from changeover.decision.answers import Answers, RouteName, TextAnswer, VectorAnswer, set_answer
+from changeover.embed.model import ModelSpec
+from changeover.engine import events as ev
+from changeover.engine.folder import RunFolder
+from changeover.engine.journal import Journal
+from changeover.errors import UnreachableError
+from changeover.plan import file as plan_file
+from changeover.plan import model as pm
+from changeover.quality.model import QualityReport, Score
+from changeover.survey import model as sm
+from changeover.survey.listing import Listed
+
+BEGAN = 1_800_000_000.0
+OLD = ModelSpec(provider="sandbox", name="wordllama")
+NEW = ModelSpec(provider="sandbox", name="minilm")
+DIFF = """--- search.py
++++ search.py
+-vector = wordllama.embed(query)
++vector = minilm.embed(query)
+-client.query_points("docs", vector, using="text")
++client.query_points("docs", vector, using="text_minilm")
+"""
+
+
+def clock() -> float:
+    """Frozen, four minutes and twelve seconds after the run began."""
+    return BEGAN + 252.0
+
+
+def survey() -> sm.Survey:
+    """A collection of the sandbox as a survey reads it."""
+    return sm.Survey(
+        taken_at="2027-01-15T08:00:00Z",
+        asked="docs",
+        collection="docs_v1",
+        cluster=sm.Cluster(url="http://localhost:6333", version="1.18.3", peers=(sm.Peer(id=0, version="1.18.3"),)),
+        vectors=(sm.Vector(name="text", kind="dense", size=256, distance="Cosine", points=4000),),
+        state=sm.State(color="green", queued_optimizations=0, running_optimizations=0),
+        size=sm.Size(points=4000, vector_bytes=4_096_000, payload_bytes=3_000_000, text_chars=2_400_000),
+        indexes=(sm.Index(field="module", schema={"type": "keyword"}, points=4000),),
+        aliases=(sm.Alias(name="docs", collection="docs_v1"),),
+        collections=("docs_v1",),
+        sample=(sm.Sampled(id=1, payload={"module": "json", "text": "Serialize obj to a JSON formatted str."}),),
+        text=sm.Text(
+            template="{text}",
+            fields=(sm.Field(path="text", present=1.0, text=1.0, mean_chars=600, distinct=1.0, score=0.97),),
+            proofs=(sm.Proof(template="{text}", prefix="", n=64, median=1.0, low=0.9998, share=1.0),),
+            proven=True,
+            old_model=OLD,
+        ),
+    )
+
+
+def answers() -> Answers:
+    """What the sandbox proposes."""
+    return Answers(
+        collection="docs",
+        avoid="none",
+        zero_downtime=True,
+        keep_both=False,
+        add_sparse=False,
+        model=NEW,
+        old_model=OLD,
+        text=TextAnswer(field="text"),
+        vector=VectorAnswer(source="text", name="text_minilm"),
+        writers="unknown",
+    )
+
+
+PROBES = Probes(
+    new_model=ModelProbe(dimension=384, max_tokens=256, texts_per_s=210.0, tokens_per_text=118.0, truncated=0.08),
+    queries=300,
+)
+
+FINDINGS = (
+    Finding(
+        code="query-model-must-change",
+        severity="warning",
+        title="Your application must embed its queries with the new model",
+        measured="old model wordllama, new model minilm",
+        limit="both sides of a search must use one model",
+        consequence="Queries made by the old model against the new vectors return nonsense without any error.",
+        remedy="Deploy the change that the plan shows, together with the cutover.",
+        source="how embedding search works; measured on 1.18.3",
+        acknowledge=True,
+    ),
+    Finding(
+        code="optimizer-busy",
+        severity="info",
+        title="The optimizer is quiet",
+        measured="0 queued, 0 running",
+        source="GET /collections/docs_v1/optimizations",
+    ),
+)
+BLOCKER = Finding(
+    code="dimension-mismatch",
+    severity="blocker",
+    title="The model returns another dimension than was declared",
+    measured="384 numbers",
+    limit="768 declared",
+    consequence="Every write would be rejected.",
+    remedy="Answer model.dimension with 384, or choose the model that you meant.",
+    source="a probe of the model just now",
+)
+
+
+def plan(route: RouteName = "blue-green", findings: tuple[Finding, ...] = FINDINGS) -> pm.Plan:
+    """A sealed plan of either route over three slices."""
+    blue = route == "blue-green"
+    target = "docs_v2" if blue else "docs_v1"
+    vector = {"text_minilm": {"size": 384, "distance": "Cosine"}}
+    create = pm.Request(method="PUT", path=f"/collections/{target}", body={"vectors": vector})
+    first: tuple[pm.Step, ...] = (
+        (
+            pm.CreateCollection(id="create-collection", title="Create collection docs_v2", request=create),
+            pm.CreateIndexes(
+                id="create-indexes",
+                title="Create payload indexes",
+                requests=(
+                    pm.Request(
+                        method="PUT",
+                        path="/collections/docs_v2/index?wait=true",
+                        body={"field_name": "module", "field_schema": "keyword"},
+                    ),
+                ),
+            ),
+        )
+        if blue
+        else (
+            pm.AddVector(
+                id="add-vector",
+                title="Add vector text_minilm",
+                request=pm.Request(method="PUT", path="/collections/docs_v1/vectors", body={"create_vectors": vector}),
+            ),
+        )
+    )
+    swap = {"actions": [{"create_alias": {"collection_name": "docs_v2", "alias_name": "docs"}}]}
+    last: pm.Step = (
+        pm.SwapAlias(
+            id="swap-alias",
+            title="Point alias docs at docs_v2",
+            alias="docs",
+            expected="docs_v1",
+            request=pm.Request(method="POST", path="/collections/aliases", body=swap),
+        )
+        if blue
+        else pm.SwitchApplication(id="switch-application", title="Application searches it", vector="text_minilm")
+    )
+    slices = (
+        pm.Slice(number=0, end=1333),
+        pm.Slice(number=1, start=1333, end=2666),
+        pm.Slice(number=2, start=2666),
+    )
+    steps: tuple[pm.Step, ...] = (
+        *first,
+        pm.Load(id="load", title="Embed and write 4,000 points", slices=slices),
+        pm.CatchUp(id="catch-up", title="Catch up with writes"),
+        pm.WaitGreen(id="wait-green", title="Wait until green", collection=target),
+        pm.Verify(id="verify", title="Verify every point"),
+        pm.Evaluate(id="evaluate", title="Compare on your queries", queries="queries.jsonl"),
+        pm.AwaitCutover(id="await-cutover", title="Wait for the cutover", confirm="docs"),
+        last,
+        pm.Sweep(id="sweep", title="Bring over late writes"),
+    )
+    bare = pm.Plan(
+        id=f"docs-{route}-1",
+        created_at="2027-01-15T08:00:00Z",
+        changeover="0.1.0",
+        route=route,
+        job=pm.Job(
+            access=pm.Access(url="http://localhost:6333"),
+            mode="blue-green" if blue else "in-place",
+            source="docs_v1",
+            target=target,
+            name_in_use="docs",
+            source_vector="text",
+            target_vector="text_minilm",
+            model=NEW,
+            dimension=384,
+            old_model=OLD,
+            template="{text}",
+        ),
+        answers=answers(),
+        findings=findings,
+        steps=steps,
+        estimate=pm.Estimate(
+            points=4000,
+            tokens=472_000,
+            seconds=19.0,
+            disk_bytes=14_000_000,
+            memory_bytes=9_000_000,
+            basis="210 texts/s measured just now",
+        ),
+        application=DIFF,
+        fingerprint=pm.Fingerprint(
+            version="1.18.3", collection="docs_v1", vectors={}, aliases={"docs": "docs_v1"}, indexes={}
+        ),
+    )
+    return plan_file.seal(bare)
+
+
+QUALITY = QualityReport(
+    queries=300,
+    old=(Score(metric="nDCG@10", mean=0.353, low=0.310, high=0.396),),
+    new=(Score(metric="nDCG@10", mean=0.458, low=0.413, high=0.502),),
+    difference=Score(metric="nDCG@10", mean=0.105, low=0.071, high=0.139),
+    overlap=0.31,
+    ann_recall=0.998,
+    verdict="GO",
+    reason="nDCG@10 rises by 0.105 [0.071, 0.139]",
+)
+LAMPS = (
+    ev.Lamp(name="collection green", on=True, detail="green, nothing queued"),
+    ev.Lamp(name="caught up", on=True, detail="last pass: nothing (at most 4)"),
+    ev.Lamp(name="verified", on=True, detail="4,000 points"),
+    ev.Lamp(name="quality", on=True, detail="GO: nDCG@10 rises by 0.105 [0.071, 0.139]"),
+    ev.Lamp(name="alias where planned", on=True, detail="docs -> docs_v1"),
+)
+
+
+class Story:
+    """Writes the journal of a run, event by event, as an engine would."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.plan = run.plan()
+        self.at = BEGAN
+        self._journal = Journal(run.journal)
+
+    def write(self, *events: ev.Event) -> None:
+        for event in events:
+            self._journal.write(event)
+
+    def later(self, seconds: float) -> float:
+        self.at += seconds
+        return self.at
+
+    def begin(self) -> None:
+        self.write(ev.EngineStarted(at=self.at, pid=4242, host="host", version="0.1.0", server="1.18.3"))
+
+    def done(self, step: str, seconds: float = 1.0, detail: str = "") -> None:
+        self.write(ev.StepStarted(at=self.later(0.1), step=step))
+        self.write(ev.StepDone(at=self.later(seconds), step=step, detail=detail))
+
+    def until_load(self) -> None:
+        self.begin()
+        for step in self.plan.steps:
+            if step.id == "load":
+                break
+            self.done(step.id)
+
+    def loading(self, points: int = 1800, seconds: int = 9, throttle: str = "") -> None:
+        self.until_load()
+        self.write(ev.StepStarted(at=self.later(0.1), step="load"))
+        for second in range(1, seconds + 1):
+            done = points * second // seconds
+            rate = 160 + 20 * (second % 4)
+            self.write(ev.Progress(at=self.later(1.0), step="load", done=done, total=4000, note="slice 2 of 3"))
+            self.write(
+                ev.Metrics(
+                    at=self.at,
+                    points=done,
+                    points_per_s=rate,
+                    embed_busy=0.97,
+                    write_busy=0.12,
+                    batch=256,
+                    streams=2,
+                    throttle=throttle if second == seconds else "",
+                )
+            )
+        self.search(1240)
+
+    def search(self, searches: int, failures: int = 0) -> None:
+        self.write(
+            ev.Canary(
+                at=self.at, searches=searches, failures=failures, p50_ms=9.0, p95_ms=14.0, baseline_p95_ms=12.0
+            )
+        )
+
+    def until_cutover(self, lamps: tuple[ev.Lamp, ...] = LAMPS) -> None:
+        self.loading(points=4000, seconds=20)
+        self.write(ev.StepDone(at=self.later(0.2), step="load", detail="4,000 points"))
+        self.write(ev.StepStarted(at=self.later(0.1), step="catch-up"))
+        self.write(ev.Differences(at=self.at, step="catch-up", number=1, new=3, edited=5, deleted=1))
+        self.write(ev.Differences(at=self.later(1.0), step="catch-up", number=2))
+        self.write(ev.StepDone(at=self.later(0.2), step="catch-up", detail="2 passes"))
+        self.done("wait-green", 2.0)
+        self.write(ev.StepStarted(at=self.later(0.1), step="verify"))
+        self.write(
+            ev.Verified(
+                at=self.at,
+                source_points=4002,
+                target_points=4002,
+                checked_ids=4002,
+                sampled=200,
+                worst_cosine=0.9997,
+            )
+        )
+        self.write(ev.StepDone(at=self.later(3.0), step="verify", detail="everything agrees"))
+        self.write(ev.StepStarted(at=self.later(0.1), step="evaluate"))
+        self.write(ev.Evaluated(at=self.at, report=QUALITY))
+        self.write(ev.StepDone(at=self.later(4.0), step="evaluate", detail="GO"))
+        self.write(ev.StepStarted(at=self.later(0.1), step="await-cutover"))
+        self.search(5210)
+        self.write(ev.CutoverReady(at=self.later(1.0), lamps=lamps))
+
+    def finish(self) -> None:
+        last = "swap-alias" if self.plan.job.mode == "blue-green" else "switch-application"
+        self.write(ev.StepDone(at=self.later(1.0), step="await-cutover", detail="asked for by a person"))
+        self.write(ev.StepStarted(at=self.later(0.1), step=last))
+        self.write(ev.CutOver(at=self.at, detail="alias docs points to docs_v2", canary_ok=True))
+        self.write(ev.StepDone(at=self.later(0.2), step=last))
+        self.done("sweep", 2.0, "nothing was late")
+        self.search(6020)
+        self.write(
+            ev.RunFinished(at=self.later(0.1), summary="finished: the new model serves", report="report.html")
+        )
+
+
+def new_run(root: Path, route: RouteName = "blue-green") -> RunFolder:
+    """A run folder with a plan and an empty journal."""
+    sealed = plan(route)
+    return RunFolder.create(sealed, {}, root / sealed.id)
+
+
+class FakeWizard:
+    """The wizard's seam with everything answered from memory."""
+
+    def __init__(self, access: pm.Access, environ: Any, *, root: Path = Path("runs")) -> None:
+        self.access = access
+        self.environ = dict(environ)
+        self.answers = Answers()
+        self.survey: sm.Survey | None = None
+        self.probes = Probes()
+        self.root = root
+        self.found: tuple[Finding, ...] = FINDINGS
+        self.closed = False
+        self.started: list[tuple[pm.Plan, frozenset[str]]] = []
+        self.probed = 0
+
+    async def collections(self) -> tuple[Any, ...]:
+        if "nowhere" in self.access.url:
+            raise UnreachableError(f"{self.access.url}: nothing answers there; check the address and the port")
+        return LISTED
+
+    async def take_survey(self, name: str) -> sm.Survey:
+        self.survey = survey()
+        return self.survey
+
+    def answer(self, given: Answers) -> None:
+        self.answers = given
+
+    def questions(self) -> tuple[Any, ...]:
+        from changeover.decision.tree import view
+
+        assert self.survey is not None
+        return view(self.survey, self.answers, self.probes)
+
+    def completed(self) -> Answers:
+        from changeover.decision.tree import propose
+
+        assert self.survey is not None
+        return propose(self.survey, self.answers, self.probes)
+
+    async def probe(self) -> Probes:
+        self.probed += 1
+        self.probes = PROBES
+        return self.probes
+
+    def findings(self) -> tuple[Finding, ...]:
+        return self.found
+
+    def plan(self) -> pm.Plan:
+        return plan(findings=self.found)
+
+    def start(self, sealed: pm.Plan, accepted: frozenset[str], folder: Path | None = None) -> RunFolder:
+        self.started.append((sealed, accepted))
+        return RunFolder.create(sealed, {}, self.root / sealed.id, accepted)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+LISTED: tuple[Any, ...] = (
+    Listed(name="docs_v1", points=4000, vectors=("text 256 Cosine",), aliases=("docs",)),
+    Listed(name="tickets", points=1_250_000, vectors=("(unnamed) 1536 Cosine",), flags=("unnamed",)),
+)
+
+
+def said(given: Answers, **values: str) -> Answers:
+    """Answers with some more, by id with `__` for the dot."""
+    for key, value in values.items():
+        given = set_answer(given, key.replace("__", "."), value)
+    return given

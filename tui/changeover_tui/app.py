@@ -1,0 +1,275 @@
+"""The Textual app: it holds the wizard and the run, and decides which screen comes next. Nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from textual import on
+from textual.app import App
+
+from changeover.errors import ChangeoverError, ExitCode
+from changeover_tui import messages
+from changeover_tui.screens.base import WizardScreen
+from changeover_tui.screens.start import StartScreen
+from changeover_tui.terminal import on_hangup, tolerate_broken_bytes
+from changeover_tui.theme import DARK, LIGHT, THEMES, far_away
+
+if TYPE_CHECKING:
+    from changeover.engine.folder import RunFolder
+    from changeover.plan.model import Access, Plan
+    from changeover.sandbox.demo import DemoWorld
+    from changeover.wizard import Wizard
+    from changeover_tui.runner import RunFeed
+
+Start = Literal["start", "collections", "watch"]
+MakeWizard = Callable[["Access", Mapping[str, str]], "Wizard"]
+OpenDemo = Callable[[Mapping[str, str]], "DemoWorld"]
+
+
+class ChangeoverApp(App[int]):
+    """Screens tell it what happened by messages; it pushes the next one."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Changeover"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-narrow"), (60, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-low"), (20, "-low"), (32, "-tall")]
+
+    def __init__(
+        self,
+        access: Access | None,
+        environ: Mapping[str, str],
+        *,
+        start: Start = "start",
+        run: RunFolder | None = None,
+        demo: DemoWorld | None = None,
+        clock: Callable[[], float] = time.time,
+        make_wizard: MakeWizard | None = None,
+        open_demo: OpenDemo | None = None,
+        warm_up: bool = True,
+    ) -> None:
+        super().__init__()
+        self.access = access
+        self.environ = dict(environ)
+        self.clock = clock
+        self.demo = demo
+        self.wizard: Wizard | None = None
+        self.accepted: set[str] = set()
+        """Codes of findings that were acknowledged in this walk."""
+        self.farewell = ""
+        """What is said on the terminal once the app has gone."""
+        self._start: Start = start
+        self._run = run
+        self._make_wizard = make_wizard or _real_wizard
+        self._open_demo = open_demo or _real_demo
+        self._opened_demo: DemoWorld | None = None
+        self._warm = threading.Thread(target=_import_client, daemon=True) if warm_up and start != "watch" else None
+        if far_away(self.environ):
+            self.animation_level = "none"
+        for theme in THEMES:
+            self.register_theme(theme)
+        # Set by name: otherwise TEXTUAL_THEME of the environment decides.
+        self.theme = DARK.name
+
+    def on_mount(self) -> None:
+        """The first screen; the heavy import begins only once it is painted."""
+        if not self.is_headless:
+            on_hangup(self._hung_up)
+        self.push_screen(StartScreen())
+        if self._start == "watch" and self._run is not None:
+            self.post_message(messages.RunChosen(self._run))
+        elif self._start == "collections":
+            self._open_collections()
+        if self._warm is not None:
+            self.call_after_refresh(self._warm.start)
+
+    async def on_unmount(self) -> None:
+        """Close the connection."""
+        if self.wizard is not None:
+            await self.wizard.close()
+
+    async def ready(self) -> None:
+        """Wait until the client library is imported; the event loop goes on meanwhile."""
+        if self._warm is not None and self._warm.is_alive():
+            await asyncio.to_thread(self._warm.join)
+
+    async def open_wizard(self, access: Access, environ: Mapping[str, str]) -> Wizard:
+        """A wizard on that cluster; it becomes the walk in hand."""
+        await self.ready()
+        if self.wizard is not None:
+            await self.wizard.close()
+        self.access = access
+        self.accepted = set()
+        self.wizard = self._make_wizard(access, environ)
+        return self.wizard
+
+    @property
+    def run_environ(self) -> Mapping[str, str]:
+        """What an engine process is started with: the wizard's, which holds a typed key."""
+        return self.wizard.environ if self.wizard is not None else self.environ
+
+    # Which screen comes next
+
+    @on(messages.ConnectChosen)
+    def _connect(self) -> None:
+        from changeover_tui.screens.connect import ConnectScreen
+
+        self.push_screen(ConnectScreen())
+
+    @on(messages.SandboxChosen)
+    def _sandbox(self) -> None:
+        self._present.in_background(self._start_sandbox(), "sandbox")
+
+    async def _start_sandbox(self) -> None:
+        if self.demo is None:
+            self.demo = self._opened_demo = await asyncio.to_thread(self._open_demo, self.environ)
+        await self._to_collections(self.demo.access)
+
+    def _open_collections(self) -> None:
+        access = self.demo.access if self.demo is not None else self.access
+        if access is None:
+            self._connect()
+        else:
+            self._present.in_background(self._to_collections(access), "connect")
+
+    async def _to_collections(self, access: Access) -> None:
+        wizard = await self.open_wizard(access, self.environ)
+        if self.demo is not None:
+            wizard.answer(self.demo.answers)
+        self._present.tell()
+        self.post_message(messages.Connected(wizard))
+
+    @on(messages.Connected)
+    def _connected(self, message: messages.Connected) -> None:
+        from changeover_tui.screens.collections import CollectionsScreen
+
+        self.push_screen(CollectionsScreen(message.wizard))
+
+    @on(messages.Surveyed)
+    def _surveyed(self) -> None:
+        from changeover_tui.screens.ask import AskScreen
+
+        assert self.wizard is not None
+        self.push_screen(AskScreen(self.wizard))
+
+    @on(messages.Answered)
+    def _answered(self) -> None:
+        from changeover_tui.screens.checks import ChecksScreen
+
+        assert self.wizard is not None
+        self.push_screen(ChecksScreen(self.wizard, self.accepted))
+
+    @on(messages.Checked)
+    def _checked(self) -> None:
+        from changeover_tui.screens.plan import PlanScreen
+
+        assert self.wizard is not None
+        self.push_screen(PlanScreen(self.wizard, self.accepted))
+
+    @on(messages.PlanAccepted)
+    def _accepted(self, message: messages.PlanAccepted) -> None:
+        self._present.tell("Writing the run folder and starting the engine …")
+        self._present.in_background(self._start_run(message.plan), "start")
+
+    async def _start_run(self, plan: Plan) -> None:
+        assert self.wizard is not None
+        run = await asyncio.to_thread(self.wizard.start, plan, frozenset(self.accepted))
+        self.post_message(messages.RunStarted(run))
+
+    @on(messages.RunStarted)
+    def _started(self, message: messages.RunStarted) -> None:
+        self._watch(message.run, just_started=True)
+
+    @on(messages.RunChosen)
+    def _chosen(self, message: messages.RunChosen) -> None:
+        self._watch(message.run, just_started=False)
+
+    def _watch(self, run: RunFolder, *, just_started: bool) -> None:
+        from changeover_tui.screens.run import RunScreen
+
+        try:
+            screen = RunScreen(run, just_started=just_started)
+        except ChangeoverError as error:
+            self._present.fail(error)
+            return
+        # The walk that led here is over: back leads to the first screen, not into a plan that was started.
+        while not isinstance(self.screen, StartScreen):
+            self.pop_screen()
+        self.push_screen(screen)
+
+    @property
+    def _present(self) -> WizardScreen[object]:
+        screen = self.screen
+        assert isinstance(screen, WizardScreen)
+        return screen
+
+    # Leaving
+
+    def toggle_light(self) -> None:
+        """Change between the two themes."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def leave(self, code: int = 0) -> None:
+        """End the app; an engine goes on."""
+        self.exit(code, return_code=code)
+
+    def detach(self, feed: RunFeed, *, at_work: bool) -> None:
+        """End the app from a run, and say how to come back to it."""
+        state = feed.state
+        if at_work:
+            self.farewell = f"The engine goes on. Watch it again with: changeover watch {feed.run.name}"
+            if self.demo is not None:
+                self.farewell = f"The sandbox ends with its window, and the run with it. Its folder: {feed.run.path}"
+            self.leave()
+        elif state.finished is not None:
+            self.farewell = f"{state.finished.summary}. Report: {feed.run.report}"
+            self.leave()
+        else:
+            self.farewell = f"Not finished. Go on with: changeover resume {feed.run.name}"
+            self.leave(state.stopped.exit_code if state.stopped is not None else ExitCode.STOPPED)
+
+    def _hung_up(self, code: int) -> None:
+        self.exit(code, return_code=code)
+
+    def stop_sandbox(self) -> None:
+        """End the sandbox that this app opened, if it did."""
+        if self._opened_demo is not None:
+            self._opened_demo.stop()
+
+
+def run_wizard(
+    access: Access | None,
+    environ: Mapping[str, str],
+    start: Start = "start",
+    run: RunFolder | None = None,
+    demo: DemoWorld | None = None,
+) -> int:
+    """Open the wizard on this terminal and return the exit code; the caller has made sure that there is a terminal."""
+    tolerate_broken_bytes()
+    app = ChangeoverApp(access, environ, start=start, run=run, demo=demo)
+    try:
+        app.run()
+    finally:
+        app.stop_sandbox()
+    if app.farewell:
+        sys.stderr.write(f"{app.farewell}\n")
+    return int(app.return_code or 0)
+
+
+def _real_wizard(access: Access, environ: Mapping[str, str]) -> Wizard:
+    from changeover.wizard import Wizard
+
+    return Wizard(access, environ)
+
+
+def _real_demo(environ: Mapping[str, str]) -> DemoWorld:
+    raise NotImplementedError
+
+
+def _import_client() -> None:
+    import qdrant_client  # noqa: F401

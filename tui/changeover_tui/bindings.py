@@ -1,0 +1,124 @@
+"""All keys in one table. Letters, digits, enter, esc, tab, arrows and F-keys arrive through every terminal.
+
+Nothing here destroys anything by itself: what is sent to a cluster is asked for once more, with a typed word.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from textual.binding import Binding
+
+
+class Key(NamedTuple):
+    """One key: what it does and what the footer and the help say about it."""
+
+    key: str
+    action: str
+    words: str
+    help: str
+    shown: bool = True
+
+
+BACK = Key("escape", "back", "Back", "Go back one step; nothing that you said is lost.")
+BACK_B = Key("b", "back", "Back", "Go back one step.", shown=False)
+QUIT = Key("q", "quit", "Quit", "Leave Changeover. An engine that runs goes on.")
+HELP = Key("f1", "help", "Help", "What this screen is for and what its keys do.")
+
+EVERYWHERE = (
+    HELP,
+    Key("ctrl+q", "quit", "Quit", "Leave, also while you type.", shown=False),
+    Key("f2", "toggle_light", "Light/dark", "Change between the dark and the light theme.", shown=False),
+)
+
+KEYS: dict[str, tuple[Key, ...]] = {
+    "start": (Key("enter", "choose", "Choose", "Take the marked row; a digit marks a row."), QUIT),
+    "connect": (
+        Key("enter", "submit", "Connect", "Open the connection and list the collections; reading only."),
+        Key("tab", "app.focus_next", "Next field", "Go to the next field."),
+        BACK,
+    ),
+    "collections": (
+        Key("enter", "choose", "Survey it", "Read everything about the marked collection; nothing is written."),
+        Key("r", "reload", "Read again", "List the collections anew."),
+        BACK,
+        BACK_B,
+        QUIT,
+    ),
+    "ask": (
+        Key("enter", "take", "Take it", "Answer with the marked choice or the typed text and go on."),
+        Key("m", "map", "Map", "Show the whole decision tree and where you are."),
+        BACK,
+        BACK_B,
+        QUIT,
+    ),
+    "checks": (
+        Key("enter", "go_on", "Go on", "To the plan; or to the next finding that has to be acknowledged."),
+        Key("m", "measure", "Measure again", "Ask the model and the cluster once more."),
+        BACK,
+        BACK_B,
+        QUIT,
+    ),
+    "plan": (
+        Key("enter", "accept", "Accept", "Go to the typed confirmation; still nothing is written."),
+        Key("y", "copy", "Copy", "Copy the plan as text, and write it to a file as well."),
+        Key("s", "save", "Save", "Write the plan file that `changeover apply` runs."),
+        BACK,
+        BACK_B,
+        QUIT,
+    ),
+    "run": (
+        Key("enter", "summary", "Summary", "What came out, and where the report lies."),
+        Key("c", "cutover", "Cutover", "Look at the lamps and confirm the cutover."),
+        Key("e", "engine", "Start engine", "Start the engine of this run again where it stopped."),
+        Key("d", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
+        Key("p", "pause", "Pause", "Pause the engine; searches and the application are not affected."),
+        Key("p", "resume", "Go on", "Let a paused engine go on."),
+        Key("r", "rate", "Rate", "Most points per second."),
+        Key("b", "batch", "Batch", "Points per request."),
+        Key("t", "streams", "Streams", "Requests under way at once."),
+        Key("S", "stop", "Stop", "Ask the engine to stop; it can be started again where it was."),
+        Key("escape", "back", "Runs", "Back to the first screen; the engine goes on.", shown=False),
+        Key("q", "quit", "Detach", "Leave; the engine goes on in its own process."),
+    ),
+    "cutover": (
+        Key("enter", "send", "Cut over", "Send it once the name is typed."),
+        Key("ctrl+d", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
+        Key("escape", "back", "Not yet", "Back to the run; it stays caught up."),
+    ),
+    "summary": (Key("y", "copy", "Copy path", "Copy the path of the report."), BACK, BACK_B, QUIT),
+    "typed": (
+        Key("enter", "submit", "Confirm", "Confirm once the word is typed."),
+        Key("escape", "back", "Cancel", "Back; nothing happens."),
+    ),
+    "number": (
+        Key("enter", "submit", "Ask for it", "Send the request to the engine."),
+        Key("escape", "back", "Cancel", "Back; nothing changes."),
+    ),
+    "help": (Key("escape", "back", "Close", "Close the help."),),
+}
+"""Screen -> its keys, in the order of the footer."""
+
+
+def shown(key: str) -> str:
+    """A key as it is printed on keyboards."""
+    names = {"escape": "esc", "f1": "F1", "f2": "F2"}
+    return names.get(key, key.replace("ctrl+", "^"))
+
+
+def bindings(screen: str) -> list[Binding | tuple[str, str] | tuple[str, str, str]]:
+    """The bindings of a screen as Textual takes them."""
+    return [
+        Binding(
+            key.key,
+            key.action,
+            key.words,
+            show=key.shown,
+            tooltip=key.help,
+            key_display=shown(key.key),
+            # Lists and fields have their own hidden Enter; ours says in the footer what it does.
+            priority=key.key == "enter",
+            id=f"{screen}.{key.action}.{key.key}",
+        )
+        for key in (*KEYS[screen], *EVERYWHERE)
+    ]

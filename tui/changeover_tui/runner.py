@@ -1,0 +1,81 @@
+"""A run as the screen sees it: the fold of its journal, the requests made to it, the engine behind it. No Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from changeover.engine import control, launch
+from changeover.engine import state as run_state
+from changeover.engine.folder import RunFolder
+from changeover.engine.journal import Tail
+from changeover.engine.state import RunState
+
+LogLine = tuple[float, str, str]
+
+
+class RunFeed:
+    """Follows one run folder; reads the journal, appends to control.jsonl, and never touches anything else."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.plan = run.plan()
+        self.state: RunState = run_state.begin(self.plan)
+        self.requested: dict[str, tuple[int, float | int | str | None]] = {}
+        """Verb -> (number of the request, value) of what was asked from here and not answered yet."""
+        self._tail = Tail(run.journal)
+
+    def poll(self) -> tuple[bool, list[LogLine]]:
+        """Read what the engine wrote since; returns (anything new, new log lines)."""
+        events = self._tail.read()
+        if not events:
+            return False, []
+        before = self.state
+        self.state = run_state.fold(before, events)
+        answered = {asked.number for asked in self.state.asked}
+        self.requested = {verb: ask for verb, ask in self.requested.items() if ask[0] not in answered}
+        return True, _new_lines(before.log, self.state.log)
+
+    def ask(self, verb: control.Verb, value: float | int | str | None = None) -> int:
+        """Ask the engine for something; it answers in the journal with the number that is returned."""
+        number = control.ask(self.run.control, verb, value)
+        self.requested[verb] = (number, value)
+        return number
+
+    def refusal(self, number: int) -> str | None:
+        """Why the request of that number was refused; "" when it was taken up; None when there is no answer yet."""
+        return next((asked.refused for asked in reversed(self.state.asked) if asked.number == number), None)
+
+    def engine_pid(self) -> int | None:
+        """The pid of the engine at work, or None."""
+        return launch.running_pid(self.run)
+
+    def start_engine(self, environ: Mapping[str, str]) -> int:
+        """Start the engine where it stopped; raises BlockedError when one is running."""
+        return launch.start(self.run, environ)
+
+
+def _new_lines(before: tuple[LogLine, ...], now: tuple[LogLine, ...]) -> list[LogLine]:
+    """The lines added since; the fold keeps the very same tuples, so identity finds where they begin."""
+    if not before:
+        return list(now)
+    last = before[-1]
+    for index in range(len(now) - 1, -1, -1):
+        if now[index] is last:
+            return list(now[index + 1 :])
+    return list(now)
+
+
+def title_of(run: RunFolder) -> str:
+    """A run in a few words: route, from, to."""
+    job = run.plan().job
+    where = f"{job.source} -> {job.target}" if job.mode == "blue-green" else f"{job.source}, vector {job.target_vector}"
+    return f"{job.mode}: {where}"
+
+
+def standing(run: RunFolder, state: RunState) -> str:
+    """Where a run stands in one word or two; an engine that died without a word is `interrupted`."""
+    if state.status == "finished":
+        return "finished"
+    if launch.running_pid(run) is not None:
+        return {"paused": "paused", "ready": "ready for the cutover"}.get(state.status, "running")
+    return "stopped" if state.status == "stopped" else "interrupted"

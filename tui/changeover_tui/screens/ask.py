@@ -1,0 +1,200 @@
+"""One question at a time: its choices, what the cluster says about it, and where it stands in the decision tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input, OptionList
+
+from changeover.errors import ChangeoverError, UsageError
+from changeover_tui import messages
+from changeover_tui.bindings import bindings
+from changeover_tui.screens.base import WizardScreen
+from changeover_tui.widgets import tree_map
+from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.choice_list import ChoiceList, Row
+from changeover_tui.words import clean, one_line
+
+if TYPE_CHECKING:
+    from changeover.decision.tree import Asked, AskedChoice
+    from changeover.wizard import Wizard
+
+
+class AskScreen(WizardScreen[None]):
+    """Question | evidence | map."""
+
+    CSS_PATH = "ask.tcss"
+    STAGE = "questions"
+    KEYS_OF = "ask"
+    HEADING = "Questions"
+    EXPLAIN = (
+        "One question at a time. On the left the choices; the marked one is what the wizard proposes from what it "
+        "found on your cluster, and Enter takes it. Choices that are closed stay visible with the reason. On the right "
+        "what was measured for this question, and below it the way through the decision tree so far. Going back loses "
+        "nothing. Nothing is written to the cluster here."
+    )
+    BINDINGS = bindings("ask")
+
+    def __init__(self, wizard: Wizard) -> None:
+        super().__init__()
+        self._wizard = wizard
+        self._asked: tuple[Asked, ...] = ()
+        self._at = ""
+        """The id of the question in hand."""
+
+    def body(self) -> Iterable[Widget]:
+        with Horizontal(id="ask"):
+            with VerticalScroll(id="question", can_focus=False):
+                yield Cell("", id="prompt")
+                yield Cell("", id="why")
+                yield ChoiceList(id="choices")
+                yield Input(id="typed")
+            with Vertical(id="side"):
+                yield VerticalScroll(Cell("", id="evidence"), id="evidence-pane", classes="pane", can_focus=False)
+                yield VerticalScroll(Cell("", id="map"), id="map-pane", classes="pane", can_focus=False)
+
+    def on_mount(self) -> None:
+        """The first question."""
+        self.query_one("#evidence-pane").border_title = "what your cluster says"
+        self.query_one("#map-pane").border_title = "where you are"
+        self._refresh_questions()
+        if self._asked:
+            self._show(self._asked[0])
+
+    def on_screen_resume(self) -> None:
+        """Coming back from the checks or the plan: the probes may say more now."""
+        if self._asked:
+            self._refresh_questions()
+            self._show(self._current())
+
+    def help_text(self) -> str:
+        """The help of this question, then that of the screen."""
+        if not self._asked:
+            return self.EXPLAIN
+        question = self._current().question
+        return f"{question.prompt}\n\n{question.help}\n\nQuestion id: {question.id}\n\n{self.EXPLAIN}"
+
+    def _refresh_questions(self) -> None:
+        self._asked = self._wizard.questions()
+
+    def _current(self) -> Asked:
+        return next((asked for asked in self._asked if asked.question.id == self._at), self._asked[0])
+
+    def _show(self, asked: Asked) -> None:
+        question = asked.question
+        self._at = question.id
+        number = [one.question.id for one in self._asked].index(question.id) + 1
+        self.query_one("#question").scroll_home(animate=False)
+        self.query_one("#prompt", Cell).say(f"{number} of {len(self._asked)} · {one_line(question.prompt)}")
+        self.query_one("#why", Cell).say(one_line(question.help))
+        value = _text(asked.value if asked.value is not None else asked.proposal)
+        choices, typed = self.query_one(ChoiceList), self.query_one(Input)
+        choices.display = bool(asked.choices)
+        typed.display = not asked.choices
+        if asked.choices:
+            choices.show(tuple(_row(choice) for choice in asked.choices), value)
+            choices.focus()
+        else:
+            typed.value = value
+            typed.placeholder = "leave empty for none"
+            typed.focus()
+        self._show_side(asked)
+        proposed = "what you said before" if asked.value is not None else "what is proposed"
+        self.tell(f"Enter takes {proposed}; answering writes nothing to the cluster.")
+
+    def _show_side(self, asked: Asked) -> None:
+        survey = self._wizard.survey
+        lines = [f"• {clean(line)}" for line in asked.evidence] or ["Nothing was measured for this question."]
+        self.query_one("#evidence", Cell).say("\n".join(lines))
+        self.query_one("#evidence-pane").scroll_home(animate=False)
+        if survey is not None:
+            content, here = tree_map.render(survey, self._wizard.answers, self._wizard.probes)
+            self.query_one("#map", Cell).say(content)
+            self.query_one("#map-pane").scroll_to(y=max(0, here - 2), animate=False)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_take()
+
+    @on(Input.Changed)
+    def _changed(self) -> None:
+        if self._asked and not self._current().choices:
+            self._try_typed()
+
+    def _try_typed(self) -> None:
+        """Say at once whether what is typed can be taken."""
+        from changeover.decision.answers import set_answer
+
+        typed = self.query_one(Input).value.strip()
+        try:
+            if typed:
+                set_answer(self._wizard.answers, self._at, typed)
+            self.tell(f"Enter takes {typed or 'no answer'}.")
+        except UsageError as error:
+            self.fail(str(error).removeprefix("--set "))
+
+    def action_take(self) -> None:
+        """Answer the question in hand and go to the next, or on to the checks."""
+        from changeover.decision.answers import set_answer
+
+        asked = self._current()
+        if asked.choices:
+            row = self.query_one(ChoiceList).row
+            if row is None:
+                self.fail("every choice is closed; go back and change an earlier answer")
+                return
+            value = row.value
+        else:
+            value = self.query_one(Input).value.strip()
+        try:
+            if value or asked.value is not None:
+                self._wizard.answer(set_answer(self._wizard.answers, self._at, value))
+            self._refresh_questions()
+        except ChangeoverError as error:
+            self.fail(str(error).removeprefix("--set "))
+            return
+        self._go_on(asked.question.id)
+
+    def _go_on(self, answered: str) -> None:
+        ids = [asked.question.id for asked in self._asked]
+        after = ids.index(answered) + 1 if answered in ids else 0
+        if after < len(ids):
+            self._show(self._asked[after])
+        else:
+            self.post_message(messages.Answered())
+
+    def action_back(self) -> None:
+        """The question before, or the collections."""
+        ids = [asked.question.id for asked in self._asked]
+        before = ids.index(self._at) - 1 if self._at in ids else -1
+        if before >= 0:
+            self._show(self._asked[before])
+        else:
+            self.app.pop_screen()
+
+    def action_map(self) -> None:
+        """The whole tree on one screen."""
+        from changeover_tui.screens.map import MapScreen
+
+        self.app.push_screen(MapScreen(self._wizard))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _row(asked: AskedChoice) -> Row:
+    choice = asked.choice
+    return Row(
+        value=choice.value,
+        label=choice.label,
+        detail=choice.consequence,
+        closed="" if asked.open else asked.reason or "not for this collection",
+    )

@@ -1,0 +1,222 @@
+"""What speaks for and against the answers; what must be acknowledged is acknowledged by typing its code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from changeover_tui import messages
+from changeover_tui.bindings import bindings
+from changeover_tui.screens.base import WizardScreen
+from changeover_tui.widgets.cell import Cell
+from changeover_tui.words import clean, hang, one_line, plural
+
+if TYPE_CHECKING:
+    from changeover.checks.model import Finding
+    from changeover.wizard import Wizard
+
+WORDS = {"blocker": ("BLOCK", "$text-error"), "warning": ("WARN", "$text-warning"), "info": ("INFO", "$text-primary")}
+PASS = ("PASS", "$text-success")
+ORDER = ("blocker", "warning", "info")
+PARTS = (
+    ("measured", "measured"),
+    ("limit", "limit"),
+    ("consequence", "what follows"),
+    ("remedy", "what to do"),
+    ("source", "source"),
+)
+
+
+class ChecksScreen(WizardScreen[None]):
+    """Findings on the left, the one in hand on the right."""
+
+    CSS_PATH = "checks.tcss"
+    STAGE = "checks"
+    KEYS_OF = "checks"
+    HEADING = "Checks"
+    EXPLAIN = (
+        "Every check that fits your answers, with what was measured. BLOCK: the plan cannot be made until this is "
+        "solved; go back and change an answer, or do what the remedy says and measure again. WARN with 'to "
+        "acknowledge': type its code to say that you have read it. WARN and INFO without that are for reading. PASS: "
+        "looked at, nothing found. Nothing is written to the cluster here."
+    )
+    BINDINGS = bindings("checks")
+
+    def __init__(self, wizard: Wizard, accepted: set[str]) -> None:
+        super().__init__()
+        self._wizard = wizard
+        self._accepted = accepted
+        self._findings: tuple[Finding, ...] = ()
+        self._passed: tuple[str, ...] = ()
+        self._ready = False
+
+    def body(self) -> Iterable[Widget]:
+        yield Cell("Measuring …", id="count", classes="heading")
+        with Horizontal(id="checks"):
+            yield OptionList(id="findings", markup=False)
+            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane", can_focus=False)
+        yield Input(id="acknowledge")
+
+    def on_mount(self) -> None:
+        """Measure what is not measured yet, then list."""
+        self.query_one("#detail-pane").border_title = "the marked one"
+        self.query_one("#acknowledge").display = False
+        self.query_one(OptionList).focus()
+        self.in_background(self._measure(again=False), "measure")
+
+    def action_measure(self) -> None:
+        """Ask everything once more."""
+        self.in_background(self._measure(again=True), "measure")
+
+    async def _measure(self, *, again: bool) -> None:
+        wizard = self._wizard
+        self._ready = False
+        assert wizard.survey is not None
+        if again or wizard.completed().old_model != wizard.survey.text.old_model:
+            self.tell("Reading the collection again, and re-embedding a sample with the old model …")
+            await wizard.take_survey(wizard.survey.asked)
+        if again or wizard.probes.new_model is None:
+            self.tell("Asking the new model: dimension, speed, token limit, on a sample of your texts …")
+            await wizard.probe()
+        self._list()
+
+    def _list(self) -> None:
+        from changeover.checks.registry import passed
+
+        found = self._wizard.findings()
+        self._findings = tuple(sorted(found, key=lambda f: ORDER.index(f.severity)))
+        self._passed = tuple(passed(self._findings))
+        self._ready = True
+        self._fill()
+        self._mark_first_open()
+        self._say_next()
+
+    def _fill(self) -> None:
+        options = self.query_one(OptionList)
+        at = options.highlighted
+        options.clear_options()
+        options.add_options(Option(self._row(finding)) for finding in self._findings)
+        options.add_options(
+            Option(Content.assemble((f"{PASS[0]:5} ", f"bold {PASS[1]}"), (one_line(code), "$text-muted")))
+            for code in self._passed
+        )
+        options.highlighted = min(at or 0, options.option_count - 1) if options.option_count else None
+        blocks = sum(f.severity == "blocker" for f in self._findings)
+        warns = sum(f.severity == "warning" for f in self._findings)
+        infos = len(self._findings) - blocks - warns
+        words = f"{blocks} BLOCK   {warns} WARN   {infos} INFO   {len(self._passed)} PASS"
+        self.query_one("#count", Cell).say(words)
+
+    def _row(self, finding: Finding) -> Content:
+        word, style = WORDS[finding.severity]
+        open_ = finding.acknowledge and finding.code not in self._accepted
+        mark = "to acknowledge: " if open_ else ("acknowledged: " if finding.acknowledge else "")
+        width = (self.query_one("#findings").size.width or 40) - 4
+        return Content.assemble(
+            (f"{word:5} ", f"bold {style}"),
+            (one_line(finding.code, 60), "bold"),
+            ("\n" + hang(mark + finding.title, 6, width), "$text-muted"),
+        )
+
+    def on_resize(self) -> None:
+        """Wrap the rows to the new width."""
+        if self._ready:
+            self._fill()
+
+    def _open(self) -> list[Finding]:
+        return [f for f in self._findings if f.acknowledge and f.code not in self._accepted]
+
+    def _blockers(self) -> list[Finding]:
+        return [f for f in self._findings if f.severity == "blocker"]
+
+    def _mark_first_open(self) -> None:
+        wanted = next(iter(self._blockers() or self._open()), None)
+        if wanted is not None:
+            self.query_one(OptionList).highlighted = self._findings.index(wanted)
+
+    def _say_next(self) -> None:
+        blockers, open_ = self._blockers(), self._open()
+        if blockers:
+            self.fail(f"{plural(len(blockers), 'finding')} in the way: see 'what to do'; b goes back to the questions")
+        elif open_:
+            self.tell(f"Enter: acknowledge {open_[0].code} ({plural(len(open_), 'finding')} left), then on to the plan.")
+        else:
+            self.tell("Enter goes on to the plan; still nothing is written.")
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        finding = self._findings[event.option_index] if event.option_index < len(self._findings) else None
+        detail = self.query_one("#detail", Cell)
+        if finding is None:
+            index = event.option_index - len(self._findings)
+            detail.say(f"{self._passed[index]}\n\nLooked at; nothing was found." if index < len(self._passed) else "")
+            return
+        parts: list[str | tuple[str, str]] = [(f"{clean(finding.title)}\n", "bold")]
+        for name, words in PARTS:
+            if text := getattr(finding, name):
+                parts += [(f"\n{words}\n", "$text-muted"), f"{clean(text)}\n"]
+        detail.say(Content.assemble(*parts))
+        self.query_one("#detail-pane").scroll_home(animate=False)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_go_on()
+
+    def action_go_on(self) -> None:
+        """To the plan, unless something is in the way."""
+        if not self._ready:
+            self.tell("Still measuring; esc goes back.")
+            return
+        if self.query_one("#acknowledge").display:
+            self._acknowledge()
+            return
+        self._mark_first_open()
+        if self._blockers():
+            self._say_next()
+        elif self._open():
+            self._ask_for(self._open()[0])
+        else:
+            self.post_message(messages.Checked())
+
+    def _ask_for(self, finding: Finding) -> None:
+        field = self.query_one("#acknowledge", Input)
+        field.display = True
+        field.value = ""
+        field.border_title = f"type {finding.code} to acknowledge it"
+        field.focus()
+        self.tell("Read the finding on the right. Typing its code says that you know what follows.")
+
+    def _acknowledge(self) -> None:
+        """Take what was typed, and go to the next one to acknowledge."""
+        field = self.query_one("#acknowledge", Input)
+        finding = next(iter(self._open()), None)
+        if finding is None or field.value.strip() != finding.code:
+            self.fail(f"type exactly {finding.code if finding else ''} to acknowledge it, or esc to go back")
+            return
+        self._accepted.add(finding.code)
+        field.display = False
+        self._fill()
+        self._mark_first_open()
+        if self._open():
+            self._ask_for(self._open()[0])
+        else:
+            self.query_one(OptionList).focus()
+            self._say_next()
+
+    def action_back(self) -> None:
+        """Close the field if it is open, else back to the questions."""
+        field = self.query_one("#acknowledge", Input)
+        if field.display:
+            field.display = False
+            self.query_one(OptionList).focus()
+            self._say_next()
+        else:
+            self.app.pop_screen()

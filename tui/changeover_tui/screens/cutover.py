@@ -1,0 +1,126 @@
+"""The cutover: its conditions, what will be sent, what the application must change, and a typed name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+from textual.containers import VerticalScroll
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
+
+from changeover.plan.model import AwaitCutover, Plan, SwapAlias, SwitchApplication
+from changeover_tui.bindings import bindings
+from changeover_tui.screens.base import WizardScreen
+from changeover_tui.widgets import run_text
+from changeover_tui.widgets.cell import Cell
+from changeover_tui.words import clean
+
+if TYPE_CHECKING:
+    from changeover_tui.screens.run import RunScreen
+
+TICK_S = 0.5
+
+
+class CutoverScreen(WizardScreen[bool]):
+    """Returns True when the name was typed while every lamp was on."""
+
+    CSS_PATH = "cutover.tcss"
+    STAGE = "run"
+    KEYS_OF = "cutover"
+    HEADING = "Ready for the cutover?"
+    EXPLAIN = (
+        "Every lamp is a condition that the engine looked at just now, and will look at once more before it sends "
+        "anything. The old side stays complete: going back is possible afterwards. As long as you wait, the new side "
+        "is kept caught up. Type the name to cut over; esc goes back to the run."
+    )
+    BINDINGS = bindings("cutover")
+
+    def __init__(self, run: RunScreen) -> None:
+        super().__init__()
+        self._run = run
+        self._timer: Timer | None = None
+
+    def body(self) -> Iterable[Widget]:
+        plan = self._run.feed.plan
+        yield Cell("Ready for the cutover?", classes="heading")
+        yield Cell("", id="lamps")
+        yield Cell(sent(plan), id="sent")
+        yield VerticalScroll(Cell(clean(plan.application), id="diff"), id="diff-pane", classes="pane", can_focus=False)
+        yield Input(id="name")
+
+    def on_mount(self) -> None:
+        """The field; the lamps follow the journal."""
+        self.query_one("#diff-pane").border_title = "what your application must change"
+        self.query_one(Input).border_title = f"type {self._word} to cut over"
+        self.query_one(Input).focus()
+        self._timer = self.set_interval(TICK_S, self._look)
+        self._look()
+
+    def on_screen_suspend(self) -> None:
+        """No work while the help is on top."""
+        if self._timer is not None:
+            self._timer.pause()
+
+    def on_screen_resume(self) -> None:
+        """Go on."""
+        if self._timer is not None:
+            self._timer.resume()
+
+    @property
+    def _word(self) -> str:
+        plan = self._run.feed.plan
+        step = next((step for step in plan.steps if isinstance(step, AwaitCutover)), None)
+        return step.confirm if step is not None else plan.job.name_in_use
+
+    @property
+    def _all_on(self) -> bool:
+        ready = self._run.feed.state.ready
+        return ready is not None and ready.ready
+
+    def _look(self) -> None:
+        self._run.tick()
+        self.query_one("#lamps", Cell).say(run_text.lamps(self._run.feed.state))
+        if self._all_on:
+            self.tell(f"Every lamp is on. Type {self._word} and press Enter to cut over; esc waits.")
+        else:
+            self.fail("not every lamp is on; the engine keeps looking, and esc goes back to the run")
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The deployment belongs to the sandbox."""
+        return self._run.check_action("deploy", ()) if action == "deploy" else True
+
+    def action_send(self) -> None:
+        """Ask the engine, when the name is right and every lamp is on."""
+        if not self._all_on:
+            self._look()
+        elif self.query_one(Input).value.strip() != self._word:
+            self.fail(f"that is not {self._word}; type it exactly, or esc to wait")
+        else:
+            self.dismiss(True)
+
+    def action_deploy(self) -> None:
+        """Sandbox: let the application search the new vector."""
+        self._run.action_deploy()
+        self._look()
+
+    def action_back(self) -> None:
+        """Not yet."""
+        self.dismiss(False)
+
+
+def sent(plan: Plan) -> str:
+    """What the cutover sends, in one request or none."""
+    for step in plan.steps:
+        if isinstance(step, SwapAlias):
+            body = msgspec.json.encode(step.request.body).decode()
+            return f"One request will be sent: {step.request.method} {step.request.path}\n{clean(body)}"
+        if isinstance(step, SwitchApplication):
+            return (
+                f"Nothing is sent to the cluster: your application starts to search vector {step.vector}."
+                " The engine then brings over the writes that still came without it."
+            )
+    return "Nothing is sent: this plan has no cutover."

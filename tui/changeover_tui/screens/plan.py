@@ -1,0 +1,179 @@
+"""The plan: every step with its exact requests, what it will cost, and what the application must change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from changeover.errors import ChangeoverError
+from changeover_tui import messages
+from changeover_tui.bindings import bindings
+from changeover_tui.screens.base import WizardScreen
+from changeover_tui.screens.typed import TypedScreen
+from changeover_tui.widgets.cell import Cell
+from changeover_tui.words import clean, duration, one_line, plural, size
+
+if TYPE_CHECKING:
+    from changeover.plan.model import Estimate, Plan
+    from changeover.plan.text import PlanLine
+    from changeover.wizard import Wizard
+
+STYLES = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
+
+
+class PlanScreen(WizardScreen[None]):
+    """Lines on the left, the request on the right."""
+
+    CSS_PATH = "plan.tcss"
+    STAGE = "plan"
+    KEYS_OF = "plan"
+    HEADING = "The plan"
+    EXPLAIN = (
+        "What will happen, in order: + creates something, ~ changes something, - removes something. The right side "
+        "shows the exact request of the marked line, as it will be sent. The last lines say what it will cost and what "
+        "your application must change. Enter goes to the confirmation, where a name has to be typed; only then the "
+        "engine starts. y copies the plan and writes it to a file; s saves the plan file that `changeover apply` "
+        "runs, for example in CI or by a colleague."
+    )
+    HINT = "Enter goes to the confirmation. Nothing has been written so far."
+    BINDINGS = bindings("plan")
+
+    def __init__(self, wizard: Wizard, accepted: set[str]) -> None:
+        super().__init__()
+        self._wizard = wizard
+        self._accepted = accepted
+        self._plan: Plan | None = None
+        self._lines: tuple[PlanLine, ...] = ()
+
+    def body(self) -> Iterable[Widget]:
+        yield Cell("", id="count", classes="heading")
+        yield Cell("", id="estimate", classes="muted")
+        with Horizontal(id="plan"):
+            yield OptionList(id="lines", markup=False)
+            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane", can_focus=False)
+
+    def on_mount(self) -> None:
+        """Build the plan; it is derived anew each time, so it always fits the answers."""
+        self.query_one("#detail-pane").border_title = "exactly"
+        self.query_one(OptionList).focus()
+        try:
+            plan = self._wizard.plan()
+        except ChangeoverError as error:
+            self.fail(error)
+            return
+        self._show(plan)
+
+    def _show(self, plan: Plan) -> None:
+        from changeover.plan.text import render
+
+        self._plan = plan
+        self._lines = tuple(render(plan))
+        count = {sign: sum(line.sign == sign for line in self._lines) for sign in "+~-"}
+        self.query_one("#count", Cell).say(
+            f"{plan.route}: {count['+']} to create (+), {count['~']} to change (~), {count['-']} to remove (-)"
+        )
+        self.query_one("#estimate", Cell).say(cost(plan.estimate))
+        options = self.query_one(OptionList)
+        options.add_options(Option(_row(line)) for line in self._lines)
+        options.highlighted = 0 if self._lines else None
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        line = self._lines[event.option_index]
+        self.query_one("#detail", Cell).say(clean(line.detail) or "Nothing is sent for this line.")
+        self.query_one("#detail-pane").scroll_home(animate=False)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_accept()
+
+    def action_accept(self) -> None:
+        """Ask for the typed name."""
+        plan = self._plan
+        if plan is None:
+            self.fail("there is no plan to accept; b goes back to the checks")
+            return
+        self.app.push_screen(confirmation(plan), lambda typed: self._confirmed(plan, typed))
+
+    def _confirmed(self, plan: Plan, typed: bool | None) -> None:
+        if not typed:
+            return
+        self.post_message(messages.PlanAccepted(plan))
+
+    def text(self) -> str:
+        """The plan as plain text, for the clipboard and the file."""
+        return "".join(
+            f"{line.sign} {line.text}\n" + "".join(f"    {part}\n" for part in line.detail.splitlines())
+            for line in self._lines
+        )
+
+    def action_copy(self) -> None:
+        """Copy through the terminal and write a file too: the first fails silently in some terminals."""
+        if self._plan is None:
+            return
+        self.app.copy_to_clipboard(self.text())
+        self._write(f"{self._plan.id}.txt", self.text().encode(), "copied; also written to")
+
+    def action_save(self) -> None:
+        """Write the plan file."""
+        if self._plan is None:
+            return
+        from changeover.plan.file import to_json
+
+        self._write(f"{self._plan.id}.plan.json", to_json(self._plan), "run it with `changeover apply`:")
+
+    def _write(self, name: str, data: bytes, words: str) -> None:
+        from changeover.engine.folder import write_private
+
+        path = Path.cwd() / name
+        try:
+            write_private(path, data)
+        except OSError as error:
+            self.fail(f"{path}: cannot write: {error.strerror}; start Changeover in a folder that you may write to")
+            return
+        self.tell(f"{words} {path}")
+
+
+def confirmation(plan: Plan) -> TypedScreen:
+    """The screen on which the plan's own name is typed before anything is written."""
+    job = plan.job
+    where = f"a new collection {job.target}" if job.mode == "blue-green" else f"vector {job.target_vector} of {job.target}"
+    return TypedScreen(
+        stage="plan",
+        heading="Start the engine?",
+        said=(
+            f"The engine will write to {where}. {job.source} goes on serving all the while.",
+            "It stops before the cutover and waits for you there; pausing, stopping and starting again are possible"
+            " at any time.",
+            f"{plural(plan.estimate.points, 'point')}, about {duration(plan.estimate.seconds)}.",
+        ),
+        word=job.name_in_use,
+        ask=f"Type {job.name_in_use} to start",
+    )
+
+
+def cost(estimate: Estimate) -> str:
+    """The estimate in one or two lines."""
+    parts = [
+        plural(estimate.points, "point"),
+        f"about {duration(estimate.seconds)}",
+        f"{estimate.tokens:,} tokens",
+        f"disk {size(estimate.disk_bytes)}",
+        f"memory {size(estimate.memory_bytes)}",
+    ]
+    if estimate.money is not None:
+        parts.append(f"{estimate.money:,.2f} for the model")
+    return " · ".join(parts) + (f" ({one_line(estimate.basis, 160)})" if estimate.basis else "")
+
+
+def _row(line: PlanLine) -> Content:
+    return Content.assemble((f"{line.sign or ' '} ", f"bold {STYLES.get(line.sign, '')}".strip()), one_line(line.text))

@@ -1,0 +1,41 @@
+"""Terminal faults that would end a Textual app, and how they are met."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable
+
+
+def tolerate_broken_bytes() -> None:
+    """Let undecodable input pass instead of crashing the app.
+
+    A legacy X10 mouse report past column 95 is not UTF-8, and Textual 8.2.8 decodes strictly (Textualize/textual issue
+    6668, fix not merged). The name that its Linux driver looks up is replaced; a driver without it is left alone.
+    """
+    if sys.platform == "win32":
+        return
+    import codecs
+
+    from textual.drivers import linux_driver
+
+    if not hasattr(linux_driver, "getincrementaldecoder"):
+        return
+
+    def forgiving(encoding: str) -> Callable[..., codecs.IncrementalDecoder]:
+        decoder = codecs.getincrementaldecoder(encoding)
+        return lambda errors="replace": decoder(errors)
+
+    linux_driver.getincrementaldecoder = forgiving  # type: ignore[assignment]
+
+
+def on_hangup(leave: Callable[[int], object]) -> None:
+    """Call `leave(128 + n)` on SIGTERM and SIGHUP, so that the terminal is restored; must run in the event loop."""
+    if sys.platform == "win32":
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, leave, 128 + number)

@@ -1,0 +1,91 @@
+"""The two themes and the glyphs. Colour never carries meaning alone: every state has a word or a glyph of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="changeover-dark",
+    primary="#7aa2f7",
+    secondary="#5f87af",
+    accent="#e0af68",
+    foreground="#d5d9e0",
+    background="#14161b",
+    surface="#1b1e25",
+    panel="#252932",
+    success="#8fbf7f",
+    warning="#e0af68",
+    error="#f7768e",
+    dark=True,
+    variables={"footer-key-foreground": "#e0af68", "border": "#3b4252", "block-cursor-text-style": "none"},
+)
+LIGHT = Theme(
+    name="changeover-light",
+    primary="#2456b8",
+    secondary="#4c6a91",
+    accent="#8a5a00",
+    foreground="#1f2430",
+    background="#fbfbf9",
+    surface="#f2f2ee",
+    panel="#e4e4de",
+    success="#2f6d2a",
+    warning="#8a5a00",
+    error="#b3213b",
+    dark=False,
+    variables={"footer-key-foreground": "#8a5a00", "border": "#b9bcc4", "block-cursor-text-style": "none"},
+)
+THEMES = (DARK, LIGHT)
+
+GLYPHS = {
+    "on": "(•)",
+    "off": "( )",
+    "closed": "(×)",
+    "done": "✓",
+    "now": "▶",
+    "waiting": "·",
+    "taken": "✓",
+    "here": "▶",
+    "open": "○",
+    "shut": "×",
+    "lit": "●",
+    "dark": "○",
+    "bullet": "•",
+    "arrow": "→",
+    "full": "█",
+    "empty": "░",
+}
+ASCII_GLYPHS = {
+    "on": "(*)",
+    "off": "( )",
+    "closed": "(x)",
+    "done": "+",
+    "now": ">",
+    "waiting": ".",
+    "taken": "+",
+    "here": ">",
+    "open": "o",
+    "shut": "x",
+    "lit": "#",
+    "dark": "o",
+    "bullet": "-",
+    "arrow": "->",
+    "full": "#",
+    "empty": ".",
+}
+
+
+PLAIN_TERMINALS = frozenset({"linux", "vt100", "vt102", "vt220"})
+"""Terminals whose fonts lack the signs; Textual writes UTF-8 whatever LANG says, so the locale does not matter."""
+
+
+def glyph(name: str) -> str:
+    """The sign of that name; plain ASCII on terminals without the signs."""
+    return (ASCII_GLYPHS if os.environ.get("TERM") in PLAIN_TERMINALS else GLYPHS)[name]
+
+
+def far_away(environ: Mapping[str, str]) -> bool:
+    """True over SSH: animations would only cost bytes."""
+    return bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))

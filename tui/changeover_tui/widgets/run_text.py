@@ -1,0 +1,149 @@
+"""A run in words: pure functions from the state of a run to lines of text."""
+
+from __future__ import annotations
+
+from changeover.engine.state import RunState, StepState, eta_s
+from changeover.plan.model import Plan
+from changeover_tui.theme import glyph
+from changeover_tui.words import bar, duration, elapsed, one_line, percent, plural
+from textual.content import Content
+
+Part = str | tuple[str, str]
+ASKABLE = ("rate", "batch", "streams")
+
+
+def heading(plan: Plan, standing: str, seconds: float) -> Content:
+    """Route, from and to, where it stands, and for how long it runs."""
+    job = plan.job
+    where = f"{job.source} → {job.target}" if job.mode == "blue-green" else f"{job.source}, vector {job.target_vector}"
+    return Content.assemble(
+        (f"{plan.route} ", "$text-muted"),
+        (one_line(where, 60), "bold"),
+        ("  " + standing.upper(), "bold $accent"),
+        (f"  {elapsed(seconds)}", "$text-muted"),
+    )
+
+
+def phases(state: RunState, width: int) -> Content:
+    """One line a step: sign, title, and at the right how long it took, how far it is, or that it waits."""
+    parts: list[Part] = []
+    for number, step in enumerate(state.steps):
+        sign = {"done": "done", "running": "now", "waiting": "waiting"}[step.status]
+        right = _right(step, state)
+        room = max(8, width - len(right) - 3)
+        title = one_line(step.title, room)
+        style = {"done": "$text-muted", "running": "bold", "waiting": ""}[step.status]
+        parts.append((("\n" if number else "") + f"{glyph(sign)} {title:<{room}} {right}", style))
+    return Content.assemble(*parts)
+
+
+def _right(step: StepState, state: RunState) -> str:
+    if step.status == "waiting":
+        return "waiting"
+    if step.status == "done":
+        took = (step.ended_at or 0.0) - (step.started_at or 0.0)
+        return f"done {duration(took)}"
+    if step.kind == "await-cutover":
+        return "waits for you"
+    if not step.total:
+        return "now"
+    left = eta_s(state)
+    share = percent(step.done / step.total)
+    return share if left is None else f"{share}, {duration(left)} left"
+
+
+def note(state: RunState) -> str:
+    """What the running step says of itself."""
+    step = state.current
+    if step is None:
+        return ""
+    count = f"{step.done:,} of {step.total:,}" if step.total else ""
+    return one_line(" · ".join(part for part in (count, step.note) if part), 200)
+
+
+def load(state: RunState) -> Content:
+    """Embedder, writer, batch, streams, rate, and why it goes slower than asked."""
+    metrics = state.metrics
+    if metrics is None:
+        return Content("embedder and writer: nothing measured yet")
+    rate = "no limit" if not metrics.rate else f"at most {metrics.rate:,.0f}/s"
+    parts: list[Part] = [
+        f"embedder {percent(metrics.embed_busy):>5} busy {_bar(metrics.embed_busy)}\n",
+        f"writer   {percent(metrics.write_busy):>5} busy {_bar(metrics.write_busy)}\n",
+        f"batch {metrics.batch:,} streams {metrics.streams} {rate}",
+    ]
+    if metrics.throttle:
+        parts.append((f"\nslowed: {one_line(metrics.throttle, 120)}", "$text-warning"))
+    return Content.assemble(*parts)
+
+
+def asked(requested: dict[str, tuple[int, float | int | str | None]], state: RunState) -> Content:
+    """What was asked for and what the engine made of it."""
+    parts: list[Part] = []
+    for verb, (_, value) in requested.items():
+        words = verb if value is None else f"{verb} {value:,}" if isinstance(value, int | float) else f"{verb} {value}"
+        parts.append((f"{words}: asked, no answer yet\n", "$text-warning"))
+    last = next((one for one in reversed(state.asked) if one.verb in ASKABLE), None)
+    if last is not None:
+        words = f"refused: {one_line(last.refused, 100)}" if last.refused else "taken up"
+        parts.append((f"asked {last.verb} {last.value}: {words}\n", "$text-muted"))
+    return Content.assemble(*parts).rstrip() if parts else Content("")
+
+
+def canary(state: RunState) -> Content:
+    """The proof of zero downtime."""
+    seen = state.canary
+    if seen is None and not state.searches:
+        return Content("search: none made so far")
+    style = "bold $text-error" if state.failures else ""
+    parts: list[Part] = [(f"search: {state.failures:,} of {state.searches:,} failed", style)]
+    if seen is not None:
+        before = "" if seen.baseline_p95_ms is None else f" (before: {seen.baseline_p95_ms:,.0f} ms)"
+        parts.append(f"\np95 {seen.p95_ms:,.0f} ms{before}")
+        if seen.last_error:
+            parts.append((f"\nlast: {one_line(seen.last_error, 80)}", "$text-error"))
+    return Content.assemble(*parts)
+
+
+def backlog(state: RunState) -> Content:
+    """What the last catch-up pass found, and what was left out."""
+    found = state.differences
+    words = "catch-up: no pass so far" if found is None else (
+        f"catch-up pass {found.number}: {found.total:,} behind"
+        if not found.total
+        else f"catch-up pass {found.number}: {found.total:,} behind\n{found.new:,} new, {found.edited:,} edited, "
+        f"{found.payload:,} payload, {found.deleted:,} deleted"
+        + (f", {found.missing:,} missing" if found.missing else "")
+    )
+    parts: list[Part] = [words]
+    if state.skipped:
+        parts.append((f"\n{plural(state.skipped, 'point')} skipped", "$text-warning"))
+    if state.conflicts:
+        parts.append((f"\n{plural(len(state.conflicts), 'conflict')}: newer side kept", "$text-warning"))
+    return Content.assemble(*parts)
+
+
+def log_lines(lines: list[tuple[float, str, str]], begun: float) -> list[str]:
+    """Log lines with the time since the run began; the level as a word where it is not plain information."""
+    words = {"warning": "WARN ", "error": "ERROR "}
+    return [f"{elapsed(at - begun)} {words.get(level, '')}{one_line(text)}" for at, level, text in lines]
+
+
+def lamps(state: RunState) -> Content:
+    """One line a condition: a sign, the word on or off, its name and what was seen."""
+    if state.ready is None:
+        return Content("The engine has not looked at the conditions yet.")
+    parts: list[Part] = []
+    for number, lamp in enumerate(state.ready.lamps):
+        style = "$text-success" if lamp.on else "bold $text-error"
+        word = "on " if lamp.on else "OFF"
+        parts += [
+            (("\n" if number else "") + f"{glyph('lit' if lamp.on else 'dark')} {word} ", style),
+            (f"{one_line(lamp.name, 40)}", "bold"),
+            (f"  {one_line(lamp.detail, 120)}", "$text-muted"),
+        ]
+    return Content.assemble(*parts)
+
+
+def _bar(share: float) -> str:
+    return bar(share, 8, glyph("full"), glyph("empty"))

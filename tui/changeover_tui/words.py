@@ -1,0 +1,76 @@
+"""Numbers, durations and foreign text as people read them; everything shown passes through here."""
+
+from __future__ import annotations
+
+import textwrap
+
+from changeover.safe_text import clean as _one_line
+from changeover.safe_text import clean_block as clean
+
+__all__ = ["bar", "clean", "duration", "elapsed", "hang", "host", "one_line", "percent", "plural", "size"]
+
+
+def one_line(text: object, most: int = 400) -> str:
+    """Foreign text as one clean line of at most `most` terminal cells."""
+    return _one_line(text, most)
+
+
+def hang(text: object, indent: int, width: int, first: int | None = None) -> str:
+    """Foreign text wrapped to `width`, each line after the first indented; `first` is how much line one is indented.
+
+    A terminal wraps to column 0, where a continued line looks like a new row.
+    """
+    head = " " * (indent if first is None else first)
+    room = max(width, indent + 12)
+    return "\n".join(textwrap.wrap(clean(str(text)), room, initial_indent=head, subsequent_indent=" " * indent) or [head])
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 point`, `4,000 points`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the two largest units: `45 s`, `12 min 5 s`, `3 h 20 min`, `2 d 4 h`; `?` when not known."""
+    if seconds is None:
+        return "?"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    for unit, span, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= span:
+            rest = whole % span // part
+            return f"{whole // span} {unit} {rest} {smaller}" if rest else f"{whole // span} {unit}"
+    return f"{whole} s"
+
+
+def elapsed(seconds: float) -> str:
+    """Seconds as a clock that counts up: `00:04:12`."""
+    whole = max(0, int(seconds))
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def size(count: float) -> str:
+    """Bytes in the unit that reads best, powers of 1024."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 as `97 %`."""
+    return f"{min(max(share, 0.0), 1.0) * 100:.0f} %"
+
+
+def bar(share: float, width: int, full: str = "█", empty: str = "░") -> str:
+    """A share from 0 to 1 as a row of blocks; always shown beside its percentage."""
+    filled = round(min(max(share, 0.0), 1.0) * width)
+    return full * filled + empty * (width - filled)
+
+
+def host(url: str) -> str:
+    """The host and port of a URL, without user, path or query."""
+    rest = url.partition("://")[2] or url
+    return one_line(rest.split("/")[0].rpartition("@")[2], 60)
