@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from changeover_tui.app import ChangeoverApp
 from textual.app import App
 from textual.widgets import Input
+
+from changeover_tui.app import ChangeoverApp
 
 SNAPSHOTS = Path(__file__).resolve().parents[2] / "snapshots"
 SIZES = ((80, 24), (120, 40))
@@ -68,4 +69,4 @@ def _read(path: Path) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-__all__ = ["SIZES", "Check", "ChangeoverApp", "as_text", "picture"]
+__all__ = ["SIZES", "ChangeoverApp", "Check", "as_text", "picture"]

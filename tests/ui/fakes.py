@@ -280,9 +280,7 @@ class Story:
 
     def search(self, searches: int, failures: int = 0) -> None:
         self.write(
-            ev.Canary(
-                at=self.at, searches=searches, failures=failures, p50_ms=9.0, p95_ms=14.0, baseline_p95_ms=12.0
-            )
+            ev.Canary(at=self.at, searches=searches, failures=failures, p50_ms=9.0, p95_ms=14.0, baseline_p95_ms=12.0)
         )
 
     def until_cutover(self, lamps: tuple[ev.Lamp, ...] = LAMPS) -> None:
@@ -320,9 +318,7 @@ class Story:
         self.write(ev.StepDone(at=self.later(0.2), step=last))
         self.done("sweep", 2.0, "nothing was late")
         self.search(6020)
-        self.write(
-            ev.RunFinished(at=self.later(0.1), summary="finished: the new model serves", report="report.html")
-        )
+        self.write(ev.RunFinished(at=self.later(0.1), summary="finished: the new model serves", report="report.html"))
 
 
 def new_run(root: Path, route: RouteName = "blue-green") -> RunFolder:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
+from textual.screen import Screen
+
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
 from changeover.engine.lock import RunLock
@@ -20,8 +23,6 @@ from changeover_tui.screens.connect import ConnectScreen
 from changeover_tui.screens.map import MapScreen
 from changeover_tui.screens.plan import PlanScreen, confirmation
 from changeover_tui.screens.run import RunScreen
-from textual.pilot import Pilot
-from textual.screen import Screen
 
 from . import fakes
 from .conftest import SIZES, Check, as_text

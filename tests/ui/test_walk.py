@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
+
 from changeover.engine import control
 from changeover.engine import events as ev
 from changeover.engine.lock import RunLock
@@ -19,7 +21,6 @@ from changeover_tui.screens.plan import PlanScreen
 from changeover_tui.screens.run import RunScreen
 from changeover_tui.screens.start import StartScreen
 from changeover_tui.screens.summary import SummaryScreen
-from textual.pilot import Pilot
 
 from . import fakes
 from .conftest import as_text

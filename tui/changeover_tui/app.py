@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual import on
 from textual.app import App
@@ -20,9 +20,10 @@ from changeover_tui.terminal import on_hangup, tolerate_broken_bytes
 from changeover_tui.theme import DARK, LIGHT, THEMES, far_away
 
 if TYPE_CHECKING:
+    from changeover.sandbox.demo import DemoWorld
+
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Access, Plan
-    from changeover.sandbox.demo import DemoWorld
     from changeover.wizard import Wizard
     from changeover_tui.runner import RunFeed
 
@@ -37,8 +38,8 @@ class ChangeoverApp(App[int]):
     CSS_PATH = "app.tcss"
     TITLE = "Changeover"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-narrow"), (60, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-too-low"), (20, "-low"), (32, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (20, "-low"), (32, "-tall")]  # noqa: RUF012
 
     def __init__(
         self,

@@ -116,8 +116,6 @@ def bindings(screen: str) -> list[Binding | tuple[str, str] | tuple[str, str, st
             show=key.shown,
             tooltip=key.help,
             key_display=shown(key.key),
-            # Lists and fields have their own hidden Enter; ours says in the footer what it does.
-            priority=key.key == "enter",
             id=f"{screen}.{key.action}.{key.key}",
         )
         for key in (*KEYS[screen], *EVERYWHERE)

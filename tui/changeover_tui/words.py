@@ -22,7 +22,9 @@ def hang(text: object, indent: int, width: int, first: int | None = None) -> str
     """
     head = " " * (indent if first is None else first)
     room = max(width, indent + 12)
-    return "\n".join(textwrap.wrap(clean(str(text)), room, initial_indent=head, subsequent_indent=" " * indent) or [head])
+    return "\n".join(
+        textwrap.wrap(clean(str(text)), room, initial_indent=head, subsequent_indent=" " * indent) or [head]
+    )
 
 
 def plural(count: int, noun: str) -> str:

@@ -17,10 +17,12 @@ from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets import tree_map
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.choice_list import ChoiceList, Row
+from changeover_tui.widgets.enter import Field
 from changeover_tui.words import clean, one_line
 
 if TYPE_CHECKING:
     from changeover.decision.tree import Asked, AskedChoice
+
     from changeover.wizard import Wizard
 
 
@@ -52,7 +54,7 @@ class AskScreen(WizardScreen[None]):
                 yield Cell("", id="prompt")
                 yield Cell("", id="why")
                 yield ChoiceList(id="choices")
-                yield Input(id="typed")
+                yield Field(id="typed")
             with Vertical(id="side"):
                 yield VerticalScroll(Cell("", id="evidence"), id="evidence-pane", classes="pane", can_focus=False)
                 yield VerticalScroll(Cell("", id="map"), id="map-pane", classes="pane", can_focus=False)

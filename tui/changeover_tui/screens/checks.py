@@ -16,6 +16,7 @@ from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Field, Rows
 from changeover_tui.words import clean, hang, one_line, plural
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class ChecksScreen(WizardScreen[None]):
     def body(self) -> Iterable[Widget]:
         yield Cell("Measuring …", id="count", classes="heading")
         with Horizontal(id="checks"):
-            yield OptionList(id="findings", markup=False)
+            yield Rows(id="findings", markup=False)
             yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane", can_focus=False)
-        yield Input(id="acknowledge")
+        yield Field(id="acknowledge")
 
     def on_mount(self) -> None:
         """Measure what is not measured yet, then list."""
@@ -146,7 +147,9 @@ class ChecksScreen(WizardScreen[None]):
         if blockers:
             self.fail(f"{plural(len(blockers), 'finding')} in the way: see 'what to do'; b goes back to the questions")
         elif open_:
-            self.tell(f"Enter: acknowledge {open_[0].code} ({plural(len(open_), 'finding')} left), then on to the plan.")
+            self.tell(
+                f"Enter: acknowledge {open_[0].code} ({plural(len(open_), 'finding')} left), then on to the plan."
+            )
         else:
             self.tell("Enter goes on to the plan; still nothing is written.")
 

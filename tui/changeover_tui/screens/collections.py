@@ -15,6 +15,7 @@ from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Rows
 from changeover_tui.words import host, one_line, plural
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class CollectionsScreen(WizardScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         yield Cell(f"Collections on {host(self._wizard.access.url)}", classes="heading")
-        yield OptionList(id="collections", markup=False)
+        yield Rows(id="collections", markup=False)
         yield Cell("", id="none", classes="muted")
 
     def on_mount(self) -> None:

@@ -15,6 +15,7 @@ from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Field
 
 TYPED_KEY_ENV = "QDRANT_API_KEY"
 """The variable that a typed key is handed to the engine process in; only the name of it is ever stored."""
@@ -42,16 +43,17 @@ class ConnectScreen(WizardScreen[None]):
         key_env = (given.api_key_env or "") if given else (TYPED_KEY_ENV if environ.get(TYPED_KEY_ENV) else "")
         yield Cell("Where is your cluster?", classes="heading")
         with Vertical(id="form"):
-            yield _titled(Input(value=url, id="url", placeholder="http://localhost:6333"), "Address (REST)")
+            yield _titled(Field(value=url, id="url", placeholder="http://localhost:6333"), "Address (REST)")
             port = str(given.grpc_port) if given and given.grpc_port else ""
             yield _titled(
-                Input(value=port, id="grpc", placeholder="found by itself", type="integer"), "gRPC port (optional)"
+                Field(value=port, id="grpc", placeholder="found by itself", type="integer"), "gRPC port (optional)"
             )
             yield _titled(
-                Input(value=key_env, id="key-env", placeholder="none"), "Environment variable with the API key (optional)"
+                Field(value=key_env, id="key-env", placeholder="none"),
+                "Environment variable with the API key (optional)",
             )
             yield _titled(
-                Input(id="key", password=True, placeholder="not stored anywhere"), "Or type the key here (optional)"
+                Field(id="key", password=True, placeholder="not stored anywhere"), "Or type the key here (optional)"
             )
 
     def on_mount(self) -> None:
@@ -75,7 +77,9 @@ class ConnectScreen(WizardScreen[None]):
         self.post_message(messages.Connected(wizard))
 
     def _typed(self) -> tuple[Access, dict[str, str]]:
-        url, port, key_env, key = (self.query_one(f"#{name}", Input).value.strip() for name in ("url", "grpc", "key-env", "key"))
+        url, port, key_env, key = (
+            self.query_one(f"#{name}", Input).value.strip() for name in ("url", "grpc", "key-env", "key")
+        )
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"{url or 'the address'}: not an address; write it like http://localhost:6333")

@@ -16,6 +16,7 @@ from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets import run_text
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Field
 from changeover_tui.words import clean
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class CutoverScreen(WizardScreen[bool]):
         yield Cell("", id="lamps")
         yield Cell(sent(plan), id="sent")
         yield VerticalScroll(Cell(clean(plan.application), id="diff"), id="diff-pane", classes="pane", can_focus=False)
-        yield Input(id="name")
+        yield Field(id="name")
 
     def on_mount(self) -> None:
         """The field; the lamps follow the journal."""

@@ -10,6 +10,7 @@ from textual.widgets import Input
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Field
 
 
 class NumberScreen(WizardScreen[int | None]):
@@ -31,7 +32,7 @@ class NumberScreen(WizardScreen[int | None]):
         now = "no limit" if self._now is None else f"{self._now:,.0f}"
         yield Cell(self._title, classes="heading")
         yield Cell(f"In force now: {now}. Allowed: {self._bounds}.", classes="said")
-        field = Input(id="word", type="integer")
+        field = Field(id="word", type="integer")
         field.border_title = "new value"
         yield field
 

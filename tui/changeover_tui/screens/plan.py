@@ -19,11 +19,13 @@ from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.typed import TypedScreen
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Rows
 from changeover_tui.words import clean, duration, one_line, plural, size
 
 if TYPE_CHECKING:
-    from changeover.plan.model import Estimate, Plan
     from changeover.plan.text import PlanLine
+
+    from changeover.plan.model import Estimate, Plan
     from changeover.wizard import Wizard
 
 STYLES = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
@@ -57,7 +59,7 @@ class PlanScreen(WizardScreen[None]):
         yield Cell("", id="count", classes="heading")
         yield Cell("", id="estimate", classes="muted")
         with Horizontal(id="plan"):
-            yield OptionList(id="lines", markup=False)
+            yield Rows(id="lines", markup=False)
             yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane", can_focus=False)
 
     def on_mount(self) -> None:
@@ -146,7 +148,9 @@ class PlanScreen(WizardScreen[None]):
 def confirmation(plan: Plan) -> TypedScreen:
     """The screen on which the plan's own name is typed before anything is written."""
     job = plan.job
-    where = f"a new collection {job.target}" if job.mode == "blue-green" else f"vector {job.target_vector} of {job.target}"
+    where = (
+        f"a new collection {job.target}" if job.mode == "blue-green" else f"vector {job.target_vector} of {job.target}"
+    )
     return TypedScreen(
         stage="plan",
         heading="Start the engine?",

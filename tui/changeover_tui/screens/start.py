@@ -53,7 +53,9 @@ class StartScreen(WizardScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         yield Cell("Change the embedding model of a collection, without downtime", classes="heading")
-        yield Cell("Look first, decide with evidence, accept a plan, watch it run, go back if you must.", classes="muted")
+        yield Cell(
+            "Look first, decide with evidence, accept a plan, watch it run, go back if you must.", classes="muted"
+        )
         yield ChoiceList(id="ways")
         yield Cell("", id="recent", classes="muted")
 
@@ -70,7 +72,9 @@ class StartScreen(WizardScreen[None]):
         self._runs = await asyncio.to_thread(self._read_runs)
         choices = self.query_one(ChoiceList)
         chosen = choices.row.value if choices.row else None
-        rows = [Row(value=str(run.path), label=title, detail=f"{words} · {run.name}") for run, title, words in self._runs]
+        rows = [
+            Row(value=str(run.path), label=title, detail=f"{words} · {run.name}") for run, title, words in self._runs
+        ]
         choices.show((*WAYS, *rows), chosen)
         found = "Rows 3 and below are runs on this machine." if rows else "There are no runs on this machine yet."
         self.query_one("#recent", Cell).say(found)

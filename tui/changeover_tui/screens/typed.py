@@ -10,6 +10,7 @@ from textual.widgets import Input
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.enter import Field
 from changeover_tui.words import clean
 
 
@@ -31,7 +32,7 @@ class TypedScreen(WizardScreen[bool]):
         yield Cell(self._heading, classes="heading")
         for line in self._said:
             yield Cell(clean(line), classes="said")
-        field = Input(id="word")
+        field = Field(id="word")
         field.border_title = clean(self._ask)
         yield field
 

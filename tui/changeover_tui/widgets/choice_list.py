@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from textual.binding import Binding
 from textual.content import Content
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from changeover_tui.theme import glyph
+from changeover_tui.widgets.enter import Rows
 from changeover_tui.words import hang
 
 
@@ -21,7 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     closed: str = ""
 
 
-class ChoiceList(OptionList):
+class ChoiceList(Rows):
     """Marks the row under the cursor with (•); Textual's own radio buttons tell on from off by colour alone."""
 
     BINDINGS = [Binding(str(n), f"mark({n})", show=False) for n in range(1, 10)]  # noqa: RUF012

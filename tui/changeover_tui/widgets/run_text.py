@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from textual.content import Content
+
 from changeover.engine.state import RunState, StepState, eta_s
 from changeover.plan.model import Plan
 from changeover_tui.theme import glyph
 from changeover_tui.words import bar, duration, elapsed, one_line, percent, plural
-from textual.content import Content
 
 Part = str | tuple[str, str]
 ASKABLE = ("rate", "batch", "streams")
@@ -108,12 +109,16 @@ def canary(state: RunState) -> Content:
 def backlog(state: RunState) -> Content:
     """What the last catch-up pass found, and what was left out."""
     found = state.differences
-    words = "catch-up: no pass so far" if found is None else (
-        f"catch-up pass {found.number}: {found.total:,} behind"
-        if not found.total
-        else f"catch-up pass {found.number}: {found.total:,} behind\n{found.new:,} new, {found.edited:,} edited, "
-        f"{found.payload:,} payload, {found.deleted:,} deleted"
-        + (f", {found.missing:,} missing" if found.missing else "")
+    words = (
+        "catch-up: no pass so far"
+        if found is None
+        else (
+            f"catch-up pass {found.number}: {found.total:,} behind"
+            if not found.total
+            else f"catch-up pass {found.number}: {found.total:,} behind\n{found.new:,} new, {found.edited:,} edited, "
+            f"{found.payload:,} payload, {found.deleted:,} deleted"
+            + (f", {found.missing:,} missing" if found.missing else "")
+        )
     )
     parts: list[Part] = [words]
     if state.skipped:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from changeover.decision.answers import Answers
     from changeover.survey.model import Survey
 
-LOOK = {"taken": ("taken", ""), "here": ("here", "bold $accent"), "open": ("open", ""), "closed": ("shut", "$text-muted")}
+LOOK = {
+    "taken": ("taken", ""),
+    "here": ("here", "bold $accent"),
+    "open": ("open", ""),
+    "closed": ("shut", "$text-muted"),
+}
 
 
 def render(survey: Survey, answers: Answers, probes: Probes) -> tuple[Content, int]:
