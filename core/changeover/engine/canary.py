@@ -16,6 +16,9 @@ from changeover.engine.context import Context
 
 INTERVAL_S = 0.1
 WINDOW = 200
+"""Searches that the shown percentiles are over."""
+RECENT = 40
+"""Searches that the throttle looks at: about four seconds."""
 BASELINE = 30
 """Searches before the load that make the baseline."""
 
@@ -80,8 +83,7 @@ class CanaryTask:
             if time.monotonic() - told >= 1.0 and self._searches:
                 told = time.monotonic()
                 self._ctx.emit(self.event())
-                if self._ctx.throttle is not None:
-                    self._ctx.throttle.on_canary(self._quantile(0.95), self.baseline_ms)
+                self._ctx.throttle.on_canary(self._quantile(0.95, RECENT), self.baseline_ms)
             await asyncio.sleep(INTERVAL_S)
 
     async def baseline(self) -> None:
@@ -133,8 +135,8 @@ class CanaryTask:
             last_error=self._last_error,
         )
 
-    def _quantile(self, share: float) -> float:
-        times = sorted(self._times)
+    def _quantile(self, share: float, last: int = WINDOW) -> float:
+        times = sorted(list(self._times)[-last:])
         return round(times[min(len(times) - 1, int(share * len(times)))], 3) if times else 0.0
 
 

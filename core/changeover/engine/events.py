@@ -126,6 +126,8 @@ class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
     checked_ids: int
     sampled: int
     worst_cosine: float | None
+    in_flight: int = 0
+    """Points that differed at the last look because the application had just written them; later passes take them."""
     without_text: int = 0
     skipped: int = 0
     problems: tuple[str, ...] = ()

@@ -60,14 +60,16 @@ async def verify(ctx: Context, step: Verify) -> str:
             problems.append(f"carried vectors of {len(bad)} of {len(ids)} sampled points differ: {_names(bad)}")
         source, target = await ctx.gateway.collection(ctx.job.source), await ctx.gateway.collection(ctx.job.target)
         problems += compare.configuration(source, target, ctx.job)
-    event = await _verified(ctx, len(ids), worst, tuple(problems))
+    event = await _verified(ctx, len(ids), worst, tuple(problems), len(await by_id()))
     ctx.emit(event)
     if problems:
         raise UnverifiedError(f"verification failed: {problems[0]}; nothing was cut over")
     return f"{event.target_points:,} points verified, {event.sampled} re-embedded"
 
 
-async def _verified(ctx: Context, sampled: int, worst: list[float], problems: tuple[str, ...]) -> ev.Verified:
+async def _verified(
+    ctx: Context, sampled: int, worst: list[float], problems: tuple[str, ...], in_flight: int
+) -> ev.Verified:
     job = ctx.job
     has_new = {"must": [{"has_vector": job.target_vector}]}
     return ev.Verified(
@@ -80,6 +82,7 @@ async def _verified(ctx: Context, sampled: int, worst: list[float], problems: tu
         without_text=ctx.ledger.count(Mark.BLANK),
         skipped=ctx.ledger.count(Mark.SKIPPED),
         problems=problems,
+        in_flight=in_flight,
     )
 
 
