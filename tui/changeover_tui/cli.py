@@ -1,0 +1,201 @@
+"""The command `changeover`: arguments in, exit code out. Everything heavy is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from changeover.errors import ChangeoverError, ExitCode
+from changeover.version import __version__
+
+CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "cutover")
+GENERATIONS = ("1.17", "1.18", "1.19")
+MODULES = {
+    None: "wizard",
+    "demo": "demo",
+    "inspect": "inspect",
+    "plan": "plan",
+    "apply": "apply",
+    "resume": "apply",
+    "runs": "runs",
+    "watch": "runs",
+    "control": "control",
+    "report": "report",
+    "explain": "explain",
+}
+"""Verb -> module of `changeover_tui.verbs`, whose `run(options, environ)` returns the exit code."""
+KEY_FLAGS = ("--api-key", "--apikey", "--key", "--token", "--password")
+
+
+class Parser(argparse.ArgumentParser):
+    """One line instead of the whole usage; never repeats a value that could be a key."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave with the usage code."""
+        self.exit(ExitCode.USAGE, f"changeover: {message}; see `{self.prog} --help`\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    from changeover_tui import crash
+
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        module = import_module(f"changeover_tui.verbs.{MODULES[options.verb]}")
+        code = int(module.run(options, dict(os.environ)))
+        sys.stdout.flush()
+    except ChangeoverError as error:
+        sys.stderr.write(crash.one_line(f"changeover: {error}", os.environ))
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("changeover: interrupted\n")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe has gone: nothing is wrong. Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except Exception as bug:
+        path = crash.write(bug, os.environ)
+        where = f"; details in {path}" if path else ""
+        sys.stderr.write(crash.one_line(f"changeover: a bug: {type(bug).__name__}: {bug}{where}", os.environ))
+        return int(ExitCode.BUG)
+    return code
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options; leaves with exit code 2 and one line when they cannot be understood."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+        if any(flag.lower().startswith(KEY_FLAGS) for flag in flags):
+            parser.error("a key is never an argument: put it into an environment variable and give --api-key-env NAME")
+        parser.error(f"not understood: {', '.join(flags) or 'an argument too many'}")
+    return options
+
+
+def _parser() -> Parser:
+    top = Parser(
+        prog="changeover",
+        allow_abbrev=False,
+        description="Change the embedding model of a Qdrant collection without losing a point, a write or a minute of "
+        "service. Without a verb: the wizard.",
+        epilog="Exit codes: 0 done, 1 bug, 2 usage, 3 unreachable or not allowed, 4 blocked by a finding, 5 not "
+        "verified, 6 stopped and resumable, 130 interrupted. `changeover explain` says more.",
+        parents=[_connection(), _plain()],
+    )
+    top.add_argument("--version", action="version", version=f"changeover {__version__}")
+    top.add_argument("--answers", metavar="FILE", help="answers file, for the wizard without screens")
+    _sets(top)
+    top.set_defaults(url=None, grpc_port=None, api_key_env=None, plain=False)
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser, title="verbs")
+    _reading_verbs(verbs)
+    _running_verbs(verbs)
+    return top
+
+
+Verbs = argparse._SubParsersAction  # the only name argparse has for what add_subparsers returns
+
+
+def _reading_verbs(verbs: Verbs[Parser]) -> None:
+    inspect = _verb(verbs, "inspect", "what is true of a cluster or a collection now; reading only", _connection())
+    inspect.add_argument("collection", nargs="?", help="name or alias; without it all collections are listed")
+    inspect.add_argument("--json", action="store_true", help="for programs")
+
+    plan = _verb(verbs, "plan", "make a plan from answers; nothing is written to the cluster", _connection())
+    plan.add_argument("collection", help="name or alias")
+    plan.add_argument("--answers", metavar="FILE", required=True, help="TOML file of question ids and answers")
+    _sets(plan)
+    plan.add_argument("-o", "--output", metavar="FILE", default="plan.json", help="plan file; - writes it to stdout")
+
+    runs = _verb(verbs, "runs", "the runs on this machine")
+    runs.add_argument("--json", action="store_true", help="for programs")
+
+    report = _verb(verbs, "report", "write the report of a run again")
+    report.add_argument("name", metavar="RUN", nargs="?", help="name or folder; the newest when left out")
+    report.add_argument("-o", "--output", metavar="FILE", help="copy it there; .md for Markdown")
+
+    explain = _verb(verbs, "explain", "a finding, question, route or exit code in words")
+    explain.add_argument("topic", nargs="?", help="without it all topics are listed")
+
+
+def _running_verbs(verbs: Verbs[Parser]) -> None:
+    apply = _verb(verbs, "apply", "run a plan", _connection())
+    apply.add_argument("plan", metavar="PLAN", help="plan file")
+    apply.add_argument("--run-dir", metavar="DIR", help="folder of the run")
+    apply.add_argument("--accept", metavar="CODE", action="append", default=[], help="acknowledge a finding")
+    apply.add_argument("--detach", action="store_true", help="start the engine and leave")
+
+    watch = _verb(verbs, "watch", "follow a run", _plain())
+    watch.add_argument("name", metavar="RUN", nargs="?", help="name or folder; the newest when left out")
+
+    resume = _verb(verbs, "resume", "start the engine of a stopped run where it was")
+    resume.add_argument("name", metavar="RUN", help="name or folder")
+    resume.add_argument("--detach", action="store_true", help="start the engine and leave")
+
+    control = _verb(verbs, "control", "ask a running engine for something")
+    control.add_argument("name", metavar="RUN", help="name or folder")
+    control.add_argument("request", choices=CONTROLS, metavar="|".join(CONTROLS))
+    control.add_argument(
+        "value", nargs="?", help="points per second (0: no limit), points per request, requests at once"
+    )
+    control.add_argument("--confirm", metavar="NAME", help="cutover: the name that would otherwise be typed")
+
+    demo = _verb(verbs, "demo", "the wizard on the embedded sandbox: no cluster, no network", _plain())
+    demo.add_argument("--auto", action="store_true", help="unattended: every proposal is taken")
+    demo.add_argument(
+        "--generation", choices=GENERATIONS, default="1.18", help="server version the sandbox behaves like"
+    )
+    demo.add_argument("--scenario", choices=("upgrade", "bad-model"), default="upgrade", help="what is migrated")
+    demo.add_argument("--documents", type=_positive, metavar="N", help="points to begin with")
+    demo.add_argument("--keep", action="store_true", help="keep the sandbox's folder")
+    demo.add_argument("--report", metavar="FILE", help="where the report goes (./changeover-demo.html)")
+
+
+def _verb(verbs: Verbs[Parser], name: str, words: str, *parents: Parser) -> Parser:
+    parser: Parser = verbs.add_parser(
+        name, help=words, description=words[0].upper() + words[1:] + ".", parents=list(parents), allow_abbrev=False
+    )
+    return parser
+
+
+def _connection() -> Parser:
+    """Defaults are suppressed, so that a flag before the verb is not overwritten by the verb's own default."""
+    flags = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = flags.add_argument_group("connection")
+    group.add_argument("--url", help="REST address of the cluster (else $QDRANT_URL)")
+    group.add_argument("--grpc-port", type=_port, metavar="PORT", help="found by itself when left out")
+    group.add_argument("--api-key-env", metavar="NAME", help="variable that holds the key (else $QDRANT_API_KEY's)")
+    return flags
+
+
+def _plain() -> Parser:
+    flags = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    flags.add_argument("--plain", action="store_true", help="prompts and lines instead of screens")
+    return flags
+
+
+def _sets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", dest="sets", metavar="ID=VALUE", action="append", default=[], help="one answer; may be repeated"
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise argparse.ArgumentTypeError("must be a port from 1 to 65535")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number from 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

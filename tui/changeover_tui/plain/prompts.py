@@ -1,0 +1,195 @@
+"""How a question reaches a person: questionary on a terminal, numbered lines for a screen reader, or a script."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from changeover.errors import UsageError
+from changeover.safe_text import clean
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One choice; `closed` is the reason why it cannot be taken, "" when it can."""
+
+    value: str
+    label: str
+    closed: str = ""
+
+
+class Prompts(Protocol):
+    """What the walk asks; every method raises KeyboardInterrupt when the person leaves."""
+
+    automatic: bool
+    """Nobody is there: proposals are taken, and everything that is acknowledged is said to be."""
+
+    def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
+        """The value of one open option."""
+        ...
+
+    def text(self, question: str, proposed: str = "") -> str:
+        """A line; the proposal when nothing was typed."""
+        ...
+
+    def secret(self, question: str) -> str:
+        """A line that is not shown."""
+        ...
+
+    def typed(self, question: str, word: str) -> bool:
+        """Whether exactly `word` was typed; never proposed, never accepted by Enter."""
+        ...
+
+
+class Numbered:
+    """Plain lines on stderr and input(): nothing is redrawn, so a screen reader reads each line once."""
+
+    automatic = False
+
+    def __init__(self, read: Callable[[], str] = input, say: Callable[[str], None] | None = None) -> None:
+        self._read = read
+        self._say = say or _to_stderr
+
+    def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
+        """Asks for a number until it is that of an open option; Enter takes the proposal."""
+        self._say(clean(question))
+        default = next(
+            (n for n, option in enumerate(options, 1) if option.value == proposed and not option.closed), None
+        )
+        for number, option in enumerate(options, 1):
+            mark = f"closed: {option.closed}" if option.closed else "proposed" if number == default else ""
+            self._say(clean(f"  {number}. {option.label}{f' ({mark})' if mark else ''}"))
+        while True:
+            typed = self._line(f"Number{f' [{default}]' if default else ''}: ") or str(default or "")
+            chosen = options[int(typed) - 1] if typed.isdecimal() and 1 <= int(typed) <= len(options) else None
+            if chosen is None:
+                self._say(f"a number from 1 to {len(options)}, please")
+            elif chosen.closed:
+                self._say(clean(f"{chosen.label} is closed: {chosen.closed}"))
+            else:
+                return chosen.value
+
+    def text(self, question: str, proposed: str = "") -> str:
+        """One line; Enter takes the proposal."""
+        return self._line(clean(f"{question}{f' [{proposed}]' if proposed else ''}: ") + " ") or proposed
+
+    def secret(self, question: str) -> str:
+        """One line without echo."""
+        import getpass
+
+        return getpass.getpass(f"{clean(question)}: ").strip()
+
+    def typed(self, question: str, word: str) -> bool:
+        """One line that must be the word."""
+        return self._line(f"{clean(question)}: ") == word
+
+    def _line(self, prompt: str) -> str:
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+        try:
+            return self._read().strip()
+        except EOFError:
+            raise UsageError(
+                "the input ended before every question was answered; give the answers in a file: "
+                "changeover plan COLLECTION --answers FILE"
+            ) from None
+
+
+class Questionary:
+    """Arrow keys and colours, for a terminal."""
+
+    automatic = False
+
+    def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
+        """Closed options are shown with their reason and cannot be marked."""
+        import questionary
+
+        choices = [
+            questionary.Choice(clean(o.label, 100), value=o.value, disabled=clean(o.closed, 100) or None)
+            for o in options
+        ]
+        open_values = [option.value for option in options if not option.closed]
+        default = proposed if proposed in open_values else None
+        answer: str = questionary.select(clean(question), choices=choices, default=default).unsafe_ask()
+        return answer
+
+    def text(self, question: str, proposed: str = "") -> str:
+        """One line, the proposal already in it."""
+        import questionary
+
+        answer: str = questionary.text(clean(question), default=clean(proposed)).unsafe_ask()
+        return answer.strip()
+
+    def secret(self, question: str) -> str:
+        """One line shown as stars."""
+        import questionary
+
+        answer: str = questionary.password(clean(question)).unsafe_ask()
+        return answer.strip()
+
+    def typed(self, question: str, word: str) -> bool:
+        """One line that must be the word."""
+        import questionary
+
+        answer: str = questionary.text(clean(question)).unsafe_ask()
+        return answer.strip() == word
+
+
+class Scripted:
+    """Answers by part of the question's words, else the proposal; for the unattended demo and for tests.
+
+    Everything asked is kept in `asked`. `confirm` says whether typed words are given.
+    """
+
+    automatic = True
+
+    def __init__(self, answers: Mapping[str, str] | None = None, *, confirm: bool = True) -> None:
+        self._answers = dict(answers or {})
+        self._confirm = confirm
+        self.asked: list[str] = []
+
+    def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
+        """The scripted value, which must be open, else the proposal, else the first open option."""
+        self.asked.append(question)
+        open_values = [option.value for option in options if not option.closed]
+        wanted = self._find(question) or proposed
+        if wanted in open_values:
+            return wanted
+        if not open_values or self._find(question):
+            raise UsageError(
+                f"{clean(question)}: {clean(wanted)} cannot be chosen; open: {', '.join(open_values) or 'none'}"
+            )
+        return open_values[0]
+
+    def text(self, question: str, proposed: str = "") -> str:
+        """The scripted line, else the proposal."""
+        self.asked.append(question)
+        found = self._find(question)
+        return proposed if found is None else found
+
+    def secret(self, question: str) -> str:
+        """The scripted line, else nothing."""
+        self.asked.append(question)
+        return self._find(question) or ""
+
+    def typed(self, question: str, word: str) -> bool:
+        """As `confirm` says."""
+        self.asked.append(question)
+        return self._confirm
+
+    def _find(self, question: str) -> str | None:
+        return next((answer for part, answer in self._answers.items() if part in question), None)
+
+
+def for_terminal(environ: Mapping[str, str]) -> Prompts:
+    """Questionary on a capable terminal; numbered lines for ACCESSIBLE, TERM=dumb or no terminal."""
+    dumb = environ.get("TERM", "") in ("", "dumb") or bool(environ.get("ACCESSIBLE"))
+    if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return Numbered()
+    return Questionary()
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

@@ -1,0 +1,34 @@
+"""Findings, questions and plans as lines; used by the plain wizard and by the verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from changeover.checks.model import Finding
+from changeover.safe_text import clean
+
+MARKS = {"info": "info", "warning": "WARNING", "blocker": "BLOCKER"}
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """A finding: its head, then what was measured, what follows and what to do."""
+    found = [f"{MARKS[finding.severity]} {finding.code}: {finding.title}"]
+    measured = finding.measured + (f" (limit: {finding.limit})" if finding.limit else "")
+    for name, text in (
+        ("measured", measured),
+        ("consequence", finding.consequence),
+        ("what to do", finding.remedy),
+        ("source", finding.source),
+    ):
+        if text:
+            found.append(f"  {name}: {text}")
+    if finding.acknowledge:
+        found.append(f"  has to be acknowledged: --accept {finding.code}")
+    indented = [(len(line) - len(line.lstrip(" ")), line) for line in found]
+    return [" " * indent + clean(line) for indent, line in indented]
+
+
+def by_severity(findings: Sequence[Finding]) -> list[Finding]:
+    """Blockers first, then warnings, then the rest; each in its own order."""
+    order = {"blocker": 0, "warning": 1, "info": 2}
+    return sorted(findings, key=lambda finding: order[finding.severity])

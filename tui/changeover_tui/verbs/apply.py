@@ -1,0 +1,109 @@
+"""`apply` and `resume`: start an engine on a plan or on a stopped run, and follow it as lines."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.errors import BlockedError, ExitCode, UsageError
+from changeover_tui.verbs.common import out, say
+
+if TYPE_CHECKING:
+    from changeover.engine.folder import RunFolder
+    from changeover.plan.model import Access, Plan
+    from changeover.wizard import Wizard
+
+STARTING_S = 5.0
+"""How long a run folder without a journal is given to show that another command has just started its engine."""
+
+
+def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
+    """Start, then follow until the run ends; `--detach` leaves at once."""
+    folder = _resume(options, environ) if options.verb == "resume" else _apply(options, environ)
+    if options.detach:
+        say(f"started: {folder.name}; follow it with: changeover watch {folder.name}")
+        return int(ExitCode.DONE)
+    from changeover_tui.plain import attend, prompts
+
+    asker = prompts.for_terminal(environ) if sys.stdin.isatty() and sys.stderr.isatty() else None
+    on_ready = attend.typed_name(folder, asker, say) if asker else attend.tell_how(folder, say)
+    code = attend.attend(folder, say, on_ready=on_ready, starting=True)
+    if folder.report.exists():
+        out(str(folder.report))
+    return code
+
+
+def _apply(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
+    from changeover.engine.folder import RunFolder, runs_root
+    from changeover.plan import file as plan_file
+    from changeover.wizard import Wizard, refuse_unaccepted
+
+    plan = plan_file.load(Path(options.plan))
+    accepted = frozenset(options.accept)
+    unknown = accepted - {finding.code for finding in plan.findings}
+    if unknown:
+        raise UsageError(f"--accept {', '.join(sorted(unknown))}: the plan has no such finding")
+    refuse_unaccepted(plan, accepted)
+    where = Path(options.run_dir).absolute() if options.run_dir else runs_root(environ) / plan.id
+    _refuse_begun(RunFolder(where))
+    _same_cluster(plan.job.access, options)
+    wizard = Wizard(plan.job.access, environ)
+    asyncio.run(_refuse_drift(wizard, plan))
+    return wizard.start(plan, accepted, where if options.run_dir else None)
+
+
+async def _refuse_drift(wizard: Wizard, plan: Plan) -> None:
+    """Survey again; raises BlockedError with every difference when the plan was made for something else."""
+    from changeover.plan.drift import differences
+
+    try:
+        survey = await wizard.take_survey(plan.job.name_in_use)
+    finally:
+        await wizard.close()
+    changed = differences(plan, survey)
+    for line in changed:
+        say(f"  changed: {line}")
+    if changed:
+        count = f"{len(changed)} thing{'s' if len(changed) > 1 else ''}"
+        raise BlockedError(f"the cluster is not as it was when the plan was made: {count} changed; make a new plan")
+
+
+def _same_cluster(planned: Access, options: argparse.Namespace) -> None:
+    if options.url and options.url.rstrip("/") != planned.url.rstrip("/"):
+        raise UsageError(f"--url: the plan is for {planned.url}; make another plan for another cluster")
+
+
+def _refuse_begun(folder: RunFolder) -> None:
+    """A plan runs once: raises BlockedError when it runs, ran, or stopped half-way."""
+    from changeover.engine.launch import running_pid
+
+    if not (folder.path / "plan.json").exists():
+        return
+    until = time.monotonic() + STARTING_S
+    while running_pid(folder) is None and not folder.journal.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    running = running_pid(folder)
+    if running is not None:
+        raise BlockedError(f"{folder.name}: an engine (pid {running}) is already working on it; `changeover watch`")
+    if not folder.journal.exists():
+        return
+    if folder.state().status == "finished":
+        raise BlockedError(f"{folder.name}: this plan has been run to its end; make a new plan for another run")
+    raise BlockedError(f"{folder.name}: this plan was begun before; go on with `changeover resume {folder.name}`")
+
+
+def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
+    from changeover.cluster.address import resolve
+    from changeover.engine.folder import find
+    from changeover.engine.launch import start
+
+    folder = find(options.name, environ)
+    if folder.state().status == "finished":
+        raise BlockedError(f"{folder.name}: the run is finished; `changeover report {folder.name}` writes its report")
+    resolve(folder.plan().job.access, environ)
+    start(folder, environ)
+    return folder

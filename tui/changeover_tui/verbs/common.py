@@ -1,0 +1,101 @@
+"""What verbs share: where data and narration go, how the cluster is reached, whether screens can be opened."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.errors import UsageError
+from changeover.safe_text import clean, clean_block
+
+if TYPE_CHECKING:
+    from changeover.decision.answers import Answers
+    from changeover.plan.model import Access
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def out(text: str) -> None:
+    """Data: a line or a block on stdout, safe to print."""
+    sys.stdout.write(clean_block(text).rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def out_bytes(data: bytes) -> None:
+    """Data exactly as it is (JSON), with a newline at its end."""
+    sys.stdout.write(data.decode("utf-8").rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Narration: a line on stderr, safe to print; spaces at its start stay."""
+    indent = len(text) - len(text.lstrip(" "))
+    sys.stderr.write(" " * indent + clean(text) + "\n")
+    sys.stderr.flush()
+
+
+def wants_screens(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:
+    """Whether the Textual screens are opened: a capable terminal on both sides, and nobody asked for plain lines."""
+    if options.plain or environ.get("ACCESSIBLE") or environ.get("TERM", "") in ("", "dumb"):
+        return False
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def access_given(options: argparse.Namespace, environ: Mapping[str, str]) -> Access | None:
+    """How to reach the cluster, from flags, else from the environment; None when neither names a URL."""
+    from changeover.plan.model import Access
+
+    url = options.url or environ.get("QDRANT_URL")
+    if not url:
+        return None
+    key_env = options.api_key_env or ("QDRANT_API_KEY" if environ.get("QDRANT_API_KEY") else None)
+    if key_env and (not _NAME.fullmatch(key_env) or not environ.get(key_env)):
+        # The value is not repeated: somebody may have given the key itself.
+        raise UsageError("--api-key-env: the environment has no variable of that name; export the key, then name it")
+    return Access(url=url, grpc_port=options.grpc_port, api_key_env=key_env)
+
+
+def access_needed(options: argparse.Namespace, environ: Mapping[str, str]) -> Access:
+    """Like `access_given`; UsageError without a URL."""
+    access = access_given(options, environ)
+    if access is None:
+        raise UsageError("no cluster was named: give --url http://localhost:6333, or set QDRANT_URL")
+    return access
+
+
+def answers_given(path: str | None, sets: list[str]) -> Answers:
+    """The answers of a file and of `--set id=value`, which win; relative paths in them are made absolute."""
+    from changeover.decision.answers import Answers, from_toml, set_answer
+
+    answers, base = Answers(), Path.cwd()
+    if path is not None:
+        answers = from_toml(Path(path))
+        base = Path(path).absolute().parent
+    answers = _absolute(answers, base)
+    for item in sets:
+        question, sign, value = item.partition("=")
+        if not sign or not question:
+            raise UsageError(f"--set {item}: write it as --set id=value; `changeover explain` lists the ids")
+        answers = set_answer(answers, question.strip(), value.strip())
+    return _absolute(answers, Path.cwd())
+
+
+def _absolute(answers: Answers, base: Path) -> Answers:
+    """The engine works in the run folder, so a path must not depend on where the command was given."""
+    import msgspec
+
+    changed = answers
+    for model in ("model", "old_model"):
+        spec = getattr(answers, model)
+        if spec is not None and spec.path:
+            changed = msgspec.structs.replace(
+                changed, **{model: msgspec.structs.replace(spec, path=str(base / Path(spec.path).expanduser()))}
+            )
+    if answers.queries.file:
+        file = str(base / Path(answers.queries.file).expanduser())
+        changed = msgspec.structs.replace(changed, queries=msgspec.structs.replace(answers.queries, file=file))
+    return changed

@@ -1,0 +1,71 @@
+"""`plan`: survey, answers, measurements and findings made into a plan file; nothing is written to the cluster."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from changeover.errors import BlockedError, UsageError
+from changeover_tui.verbs.common import access_needed, answers_given, out, out_bytes, say
+
+if TYPE_CHECKING:
+    from changeover.plan.model import Plan
+    from changeover.wizard import Wizard
+
+
+def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
+    """Print the plan and write its file; exit code 4 and no file when a finding blocks it."""
+    import msgspec
+    from changeover.plan.text import as_text
+
+    from changeover.plan.file import to_json
+    from changeover.wizard import Wizard
+
+    answers = answers_given(options.answers, options.sets)
+    wizard = Wizard(access_needed(options, environ), environ)
+    wizard.answer(msgspec.structs.replace(answers, collection=options.collection))
+    plan = asyncio.run(make(wizard, options.collection))
+    if options.output == "-":
+        _refuse_blocked(plan)
+        out_bytes(to_json(plan))
+    else:
+        out(as_text(plan))
+        _refuse_blocked(plan)
+        _write(Path(options.output), to_json(plan))
+        accept = "".join(f" --accept {f.code}" for f in plan.findings if f.acknowledge)
+        say(f"written: {options.output}; run it with: changeover apply {options.output}{accept}")
+    return 0
+
+
+async def make(wizard: Wizard, collection: str) -> Plan:
+    """Survey the collection, measure the model, and build the plan; closes the wizard's connection."""
+    try:
+        say(f"reading {collection} ...")
+        await wizard.take_survey(collection)
+        say("measuring the new model ...")
+        await wizard.probe()
+        return wizard.plan()
+    finally:
+        await wizard.close()
+
+
+def _refuse_blocked(plan: Plan) -> None:
+    from changeover_tui.plain.words import finding_lines
+
+    blockers = [finding for finding in plan.findings if finding.severity == "blocker"]
+    for finding in blockers:
+        for line in finding_lines(finding):
+            say(line)
+    if blockers:
+        raise BlockedError(f"blocked by {', '.join(f.code for f in blockers)}; no plan file was written")
+
+
+def _write(path: Path, data: bytes) -> None:
+    from changeover.engine.folder import write_private
+
+    try:
+        write_private(path, data)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write the plan file: {error.strerror}") from None
