@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -35,18 +36,20 @@ class Address(NamedTuple):
 def resolve(access: Access, environ: Mapping[str, str]) -> Address:
     """Read the URL (port 6333 when it names none, as Qdrant's clients do) and the key. Raises UsageError."""
     text = access.url.strip()
+    shown = re.sub(r"[^/@]*@", "***@", text)
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port or DEFAULT_PORT
     except ValueError as error:
-        raise UsageError(f"--url {text}: not a URL ({error}); write it like http://localhost:6333") from None
+        raise UsageError(f"--url {shown}: not a URL ({error}); write it like http://localhost:6333") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--url {text}: not an http or https URL; write it like http://localhost:6333")
+        raise UsageError(f"--url {shown}: not an http or https URL; write it like http://localhost:6333")
     if parts.username or parts.password:
         raise UsageError("--url: a key or password does not belong into the URL; name its variable with --api-key-env")
     key = None
     if access.api_key_env:
-        key = environ.get(access.api_key_env)
+        # A key read from a file often brings its newline along; a header that ends in one is refused, key and all.
+        key = environ.get(access.api_key_env, "").strip()
         if not key:
             raise UsageError(f"the environment variable {access.api_key_env} is not set; it must hold the API key")
         if not key.isascii() or not key.isprintable():

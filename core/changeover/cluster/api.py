@@ -91,7 +91,9 @@ class Gateway(Protocol):
         vectors: bool | Sequence[str] = False,
         filter: Filter | None = None,
     ) -> tuple[list[Point], PointId | None]: ...
-    async def sample(self, name: str, n: int, *, vectors: bool | Sequence[str] = False) -> list[Point]:
+    async def sample(
+        self, name: str, n: int, *, payload: bool | Sequence[str] = True, vectors: bool | Sequence[str] = False
+    ) -> list[Point]:
         """About n random points (query `sample: random`)."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +12,14 @@ import orjson
 
 from changeover.cluster.address import Address
 from changeover.cluster.api import Filter, Hit, Optimizations, Point
-from changeover.cluster.errors import Action, ClusterError, classify, unreachable, wait_timeout
+from changeover.cluster.capabilities import parse_version
+from changeover.cluster.errors import Action, ClusterError, from_exception, wait_timeout
+from changeover.errors import UsageError
 from changeover.survey.model import PointId
 
 TIMEOUT_S = 60.0
 """qdrant-client's own default of 5 s gives up while the server goes on (measured)."""
+CONNECT_S = 10.0
 
 
 class QdrantGateway:
@@ -42,37 +46,38 @@ class QdrantGateway:
         """The server's version; raises ClusterError when something else answers."""
         if self._version is None:
             answer = await self._request("GET", "/", None, None)
-            if not isinstance(answer, dict) or "qdrant" not in str(answer.get("title", "")).lower():
+            try:
+                title, version = str(answer["title"]), str(answer["version"])
+                parse_version(version)
+            except (KeyError, TypeError, ValueError):
+                title, version = "", ""
+            if "qdrant" not in title.lower():
                 raise ClusterError("something answers here, but it is not Qdrant", Action.STOP)
-            self._version = str(answer["version"])
+            self._version = version
         return self._version
 
     async def send(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
-        """Send one REST request; `path` is already percent-encoded. Returns `result`."""
+        """Send one REST request, once; `path` is already percent-encoded. Returns `result`."""
         answer = await self._request(method, path, body, timeout_s)
         result = answer.get("result") if isinstance(answer, dict) else answer
         if isinstance(result, dict) and result.get("status") == "wait_timeout":
-            raise wait_timeout(f"{method} {path}")
+            raise wait_timeout(f"{method} {path.partition('?')[0]}")
         return result
 
     async def _request(self, method: str, path: str, body: Any, timeout_s: float | None) -> Any:
-        from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-        from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+        import httpx
 
         where = f"{method} {path.partition('?')[0]}"
-        options: dict[str, Any] = {"timeout": timeout_s or TIMEOUT_S}
+        whole = timeout_s or TIMEOUT_S
+        options: dict[str, Any] = {"timeout": httpx.Timeout(whole, connect=min(whole, CONNECT_S))}
         if body is not None:
             options |= {"content": orjson.dumps(body), "headers": {"content-type": "application/json"}}
         try:
             # The transport formats braces in the path, so they are doubled.
             url = path.replace("{", "{{").replace("}", "}}")
             return await self._client.http.client.request(type_=Any, method=method, url=url, **options)
-        except ResourceExhaustedResponse as error:
-            raise classify(429, error.message, {"retry-after": str(error.retry_after_s)}, where) from None
-        except UnexpectedResponse as error:
-            raise classify(error.status_code or 0, error.content, dict(error.headers), where) from None
-        except ResponseHandlingException as error:
-            raise _unhandled(error.source, where) from None
+        except Exception as error:
+            raise from_exception(error, where) from None
 
     async def collections(self) -> tuple[str, ...]:
         """Names of all collections, sorted."""
@@ -104,8 +109,9 @@ class QdrantGateway:
         except ClusterError as error:
             if "Exact search disabled" not in str(error):
                 raise
+        answer = int((await self.send("POST", path, {**body, "exact": False}))["count"])
         self.inexact_counts = True
-        return int((await self.send("POST", path, {**body, "exact": False}))["count"])
+        return answer
 
     async def retrieve(
         self,
@@ -140,10 +146,24 @@ class QdrantGateway:
         result = await self.send("POST", f"/collections/{segment(name)}/points/scroll", body)
         return [point(row) for row in result["points"]], result.get("next_page_offset")
 
-    async def sample(self, name: str, n: int, *, vectors: bool | Sequence[str] = False) -> list[Point]:
-        """About n random points with payload (query `sample: random`, servers from 1.11)."""
-        body = {"query": {"sample": "random"}, "limit": n, "with_payload": True, "with_vector": select_vectors(vectors)}
-        result = await self.send("POST", f"/collections/{segment(name)}/points/query", body)
+    async def sample(
+        self, name: str, n: int, *, payload: bool | Sequence[str] = True, vectors: bool | Sequence[str] = False
+    ) -> list[Point]:
+        """About n random points (query `sample: random`, servers from 1.11); fewer where strict mode limits queries."""
+        body = {
+            "query": {"sample": "random"},
+            "limit": n,
+            "with_payload": _select(payload),
+            "with_vector": select_vectors(vectors),
+        }
+        path = f"/collections/{segment(name)}/points/query"
+        try:
+            result = await self.send("POST", path, body)
+        except ClusterError as error:
+            allowed = re.search(r'Limit exceeded \d+ > (\d+) for "limit"', str(error))
+            if allowed is None:
+                raise
+            result = await self.send("POST", path, {**body, "limit": int(allowed[1])})
         return [point(row) for row in result["points"]]
 
     async def search(
@@ -189,8 +209,11 @@ class QdrantGateway:
 
 
 def segment(name: str) -> str:
-    """A name as one percent-encoded path segment."""
-    return quote(name, safe="")
+    """A name as one percent-encoded path segment; raises UsageError for an empty one."""
+    if not name:
+        raise UsageError("the name of a collection is empty; give one")
+    # "." and ".." would be resolved as folders on the way.
+    return name.replace(".", "%2E") if name in (".", "..") else quote(name, safe="")
 
 
 def point(row: dict[str, Any]) -> Point:
@@ -210,13 +233,3 @@ def select_vectors(vectors: bool | Sequence[str]) -> bool | list[str]:
 
 def _select(payload: bool | Sequence[str]) -> bool | list[str]:
     return payload if isinstance(payload, bool) else list(payload)
-
-
-def _unhandled(source: BaseException, where: str) -> ClusterError:
-    import httpx
-
-    if isinstance(source, httpx.UnsupportedProtocol | httpx.InvalidURL):
-        return ClusterError(f"{where}: {source}", Action.STOP)
-    if isinstance(source, httpx.HTTPError | OSError):
-        return unreachable(source, where)
-    return ClusterError(f"{where}: the answer is not Qdrant's JSON", Action.STOP)

@@ -23,11 +23,18 @@ OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.use_local_subchannel_pool", 1),
+    # Retrying is the engine's: it knows what a batch holds.
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
 
 
 class GrpcPage:
-    """One page; rows are the messages of the answer."""
+    """One page; rows are the messages of the answer.
+
+    Payload integers from 2^63 up arrive as doubles over gRPC (server source), so they differ from what REST reads.
+    """
 
     def __init__(self, answer: Any) -> None:
         self.rows = list(answer.result)
@@ -70,18 +77,28 @@ class GrpcWire:
         self._lock = threading.Lock()
         self._metadata = (("api-key", address.key),) if address.key else ()
 
+    def __repr__(self) -> str:
+        return f"GrpcWire({self._address.host}:{self._address.grpc_port})"
+
     def answers(self) -> bool:
-        """Whether a gRPC server answers on that port within three seconds."""
+        """Whether a Qdrant answers on that port within three seconds."""
+        return self.version() is not None
+
+    def version(self) -> str | None:
+        """What the health check on that port says, or None when no Qdrant answers within three seconds."""
         import grpc
+        from qdrant_client import grpc as messages
 
         channel = self._open()
         try:
-            grpc.channel_ready_future(channel).result(timeout=PROBE_S)
-        except grpc.FutureTimeoutError:
-            return False
+            stub = messages.QdrantStub(channel)  # type: ignore[no-untyped-call]
+            request = messages.HealthCheckRequest()
+            answer = stub.HealthCheck(request, timeout=PROBE_S, metadata=self._metadata, wait_for_ready=True)
+        except grpc.RpcError:
+            return None
         finally:
             channel.close()
-        return True
+        return str(answer.version) if "qdrant" in answer.title.lower() else None
 
     def _open(self) -> Any:
         import grpc
@@ -151,11 +168,16 @@ class GrpcWire:
         insert_only: bool = False,
     ) -> None:
         """Whole points; see Wire. The page must come from this wire."""
-        import numpy as np
         from qdrant_client import grpc as messages
+
+        from changeover.cluster.vectors import checked
 
         if not isinstance(page, GrpcPage):
             raise TypeError("a gRPC upsert takes the pages of a gRPC scroll")
+        if not rows:
+            return
+        ids = [page.ids[row] for row in rows]
+        fresh = [(target, *checked(values, ids, target)) for target, values in new.items()]
         request = messages.UpsertPoints(collection_name=name, wait=True)
         if insert_only:
             request.update_mode = messages.UpdateMode.Value("InsertOnly")
@@ -164,15 +186,15 @@ class GrpcWire:
             point = request.points.add()
             point.id.CopyFrom(source.id)
             point.payload.MergeFrom(source.payload)
-            named = point.vectors.vectors.vectors
             # A point without any vector must still say that its (named) vectors are empty.
             point.vectors.vectors.SetInParent()
+            named = point.vectors.vectors.vectors
             for old, target in (carry or {}).items():
                 message = page.message(row, old)
                 if message is not None:
                     named[target].MergeFromString(message.SerializeToString())
-            for target, values in new.items():
-                if np.isfinite(values[position]).all():
+            for target, values, present in fresh:
+                if present[position]:
                     _put_dense(named[target], values[position])
             if list(named) == [""]:
                 _make_unnamed(point)
@@ -184,11 +206,17 @@ class GrpcWire:
         """One vector of existing points; see Wire."""
         from qdrant_client import grpc as messages
 
+        from changeover.cluster.vectors import checked
+
         request = messages.UpdatePointVectors(collection_name=name, wait=True)
-        for point_id, value in zip(ids, values, strict=True):
+        for point_id, value, present in zip(ids, *checked(values, ids, vector), strict=True):
+            if not present:
+                continue
             point = request.points.add()
             point.id.CopyFrom(_point_id(point_id))
             _put_dense(point.vectors.vectors.vectors[vector], value)
+        if not request.points:
+            return
         if only_absent:
             request.update_filter.CopyFrom(_filter({"must_not": [{"has_vector": vector}]}))
         self._written(self._call("UpdateVectors", request, f"update vectors of {name}"), f"update vectors of {name}")
@@ -197,6 +225,8 @@ class GrpcWire:
         """Delete points by id."""
         from qdrant_client import grpc as messages
 
+        if not ids:
+            return
         request = messages.DeletePoints(collection_name=name, wait=True)
         request.points.points.ids.extend(_point_id(point_id) for point_id in ids)
         self._written(self._call("Delete", request, f"delete from {name}"), f"delete from {name}")
@@ -211,11 +241,11 @@ class GrpcWire:
     def _written(self, answer: Any, where: str) -> None:
         from qdrant_client import grpc as messages
 
-        status = messages.UpdateStatus.Name(answer.result.status)
-        if status == "WaitTimeout":
+        status = answer.result.status
+        if status == messages.UpdateStatus.Value("WaitTimeout"):
             raise wait_timeout(where)
-        if status != "Completed":
-            raise ClusterError(f"{where}: answered {status} instead of Completed", Action.RETRY, where=where)
+        if status != messages.UpdateStatus.Value("Completed"):
+            raise ClusterError(f"{where}: answered status {status} instead of Completed", Action.RETRY, where=where)
 
 
 def packed(values: np.ndarray) -> bytes:
@@ -253,17 +283,20 @@ def _point_id(point_id: PointId) -> Any:
 
 
 def _filter(chosen: Filter) -> Any:
-    """The filters that the engine sends: has_id and has_vector under must or must_not."""
+    """The filters that the engine sends: has_id and has_vector under must, must_not or should; others are a bug."""
     from qdrant_client import grpc as messages
 
     made = messages.Filter()
-    for clause in ("must", "must_not"):
-        for condition in chosen.get(clause, []):
+    for clause, conditions in chosen.items():
+        for condition in conditions if isinstance(conditions, list) else [conditions]:
             row = getattr(made, clause).add()
-            if "has_id" in condition:
-                row.has_id.has_id.extend(_point_id(i) for i in condition["has_id"])
-            else:
-                row.has_vector.has_vector = condition["has_vector"]
+            match condition:
+                case {"has_id": ids}:
+                    row.has_id.has_id.extend(_point_id(i) for i in ids)
+                case {"has_vector": name}:
+                    row.has_vector.has_vector = name
+                case _:
+                    raise ValueError(f"this filter is not known to the gRPC wire: {condition}")
     return made
 
 

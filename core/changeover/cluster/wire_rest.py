@@ -10,7 +10,7 @@ import orjson
 
 from changeover.cluster.address import Address
 from changeover.cluster.api import Filter, Page
-from changeover.cluster.errors import Action, ClusterError, classify, unreachable, wait_timeout
+from changeover.cluster.errors import Action, ClusterError, classify, foreign_answer, from_exception, wait_timeout
 from changeover.cluster.gateway import segment, select_vectors
 from changeover.survey.model import PointId
 
@@ -51,12 +51,16 @@ class RestWire:
     transport = "rest"
 
     def __init__(self, address: Address, streams: int) -> None:
+        self._address = address
         self._client = httpx.Client(
             base_url=address.url,
             headers={"api-key": address.key} if address.key else {},
             timeout=httpx.Timeout(TIMEOUT_S, connect=10.0),
             limits=httpx.Limits(max_connections=2 * streams + 4, max_keepalive_connections=2 * streams + 4),
         )
+
+    def __repr__(self) -> str:
+        return f"RestWire({self._address.url})"
 
     def scroll(
         self,
@@ -90,8 +94,12 @@ class RestWire:
         insert_only: bool = False,
     ) -> None:
         """Whole points; see Wire."""
-        import numpy as np
+        from changeover.cluster.vectors import checked
 
+        if not rows:
+            return
+        ids = [page.ids[row] for row in rows]
+        fresh = [(target, *checked(values, ids, target)) for target, values in new.items()]
         points = []
         for position, row in enumerate(rows):
             vectors: dict[str, Any] = {}
@@ -99,17 +107,12 @@ class RestWire:
                 carried = page.vector(row, source)
                 if carried is not None:
                     vectors[target] = carried
-            for target, values in new.items():
-                if np.isfinite(values[position]).all():
+            for target, values, present in fresh:
+                if present[position]:
                     vectors[target] = values[position]
-            only_unnamed = list(vectors) == [""]
-            points.append(
-                {
-                    "id": page.ids[row],
-                    "payload": page.payload(row),
-                    "vector": vectors[""] if only_unnamed else vectors,
-                }
-            )
+            # A point whose only vector is the unnamed one is sent in the plain form.
+            vector = vectors[""] if list(vectors) == [""] else vectors
+            points.append({"id": ids[position], "payload": page.payload(row), "vector": vector})
         body: dict[str, Any] = {"points": points}
         body |= {"update_mode": "insert_only"} if insert_only else {}
         self._write("PUT", f"/collections/{segment(name)}/points?wait=true", body)
@@ -118,16 +121,20 @@ class RestWire:
         self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
     ) -> None:
         """One vector of existing points; see Wire."""
-        import numpy as np
+        from changeover.cluster.vectors import checked
 
-        values = np.ascontiguousarray(values, dtype=np.float32)
-        points = [{"id": i, "vector": {vector: value}} for i, value in zip(ids, values, strict=True)]
+        values, present = checked(values, ids, vector)
+        points = [{"id": i, "vector": {vector: v}} for i, v, there in zip(ids, values, present, strict=True) if there]
+        if not points:
+            return
         body: dict[str, Any] = {"points": points}
         body |= {"update_filter": {"must_not": [{"has_vector": vector}]}} if only_absent else {}
         self._write("PUT", f"/collections/{segment(name)}/points/vectors?wait=true", body)
 
     def delete(self, name: str, ids: Sequence[PointId]) -> None:
         """Delete points by id."""
+        if not ids:
+            return
         self._write("POST", f"/collections/{segment(name)}/points/delete?wait=true", {"points": list(ids)})
 
     def close(self) -> None:
@@ -135,8 +142,8 @@ class RestWire:
         self._client.close()
 
     def _write(self, method: str, path: str, body: dict[str, Any]) -> None:
-        status = self._send(method, path, orjson.dumps(body, option=NUMPY))["status"]
         where = f"{method} {path.partition('?')[0]}"
+        status = (self._send(method, path, orjson.dumps(body, option=NUMPY)) or {}).get("status")
         if status == "wait_timeout":
             raise wait_timeout(where)
         if status != "completed":
@@ -147,10 +154,10 @@ class RestWire:
         try:
             answer = self._client.request(method, path, content=content, headers={"content-type": "application/json"})
         except httpx.HTTPError as error:
-            raise unreachable(error, where) from None
+            raise from_exception(error, where) from None
         if answer.status_code >= 300:
             raise classify(answer.status_code, answer.content, answer.headers, where)
         try:
             return orjson.loads(answer.content)["result"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            raise ClusterError(f"{where}: the answer is not Qdrant's JSON", Action.RETRY, where=where) from None
+            raise foreign_answer(where) from None
