@@ -28,6 +28,13 @@ def clean_block(text: str) -> str:
     return "\n".join(_stripped(line).rstrip() for line in text.replace("\t", "    ").split("\n"))
 
 
+def clean_line(text: object, width: int | None = None) -> str:
+    """Like `clean`, but the spaces at its start stay."""
+    raw = str(text)
+    indent = " " * (len(raw) - len(raw.lstrip(" ")))
+    return indent + clean(raw, None if width is None else max(0, width - len(indent)))
+
+
 def cells(text: str) -> int:
     """How many terminal cells a safe text takes: wide characters two, combining ones none."""
     return sum(map(_cells, text))

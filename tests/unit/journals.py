@@ -106,8 +106,13 @@ def whole() -> list[ev.Event]:
 def on_disk(folder: Path, events: list[ev.Event], plan: Plan | None = None) -> RunFolder:
     """A run folder with these events in its journal."""
     run = RunFolder.create(plan or a_plan(), {}, folder)
+    append(run, events)
+    return run
+
+
+def append(run: RunFolder, events: list[ev.Event]) -> None:
+    """More events, as the engine writes them."""
     journal = Journal(run.journal)
     for event in events:
         journal.write(event)
     journal.close()
-    return run

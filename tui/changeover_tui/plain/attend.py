@@ -30,15 +30,19 @@ def attend(
     on_ready: OnReady | None = None,
     give_up: GiveUp | None = None,
     starting: bool = False,
+    outlives: bool = True,
 ) -> int:
     """Say what the engine does until the run ends; returns the exit code, UNVERIFIED when `give_up` had a reason.
 
-    `starting`: the engine was started just now. Without an `on_ready` nothing is asked for at the cutover.
+    `starting`: the engine was started just now. `outlives`: it goes on after Ctrl+C, which is said; else the
+    KeyboardInterrupt is raised. Without an `on_ready` nothing is asked for at the cutover.
     """
     attendance = _Attendance(run, say, on_ready, give_up)
     try:
         state = attendance.until_the_end(starting=starting)
     except KeyboardInterrupt:
+        if not outlives:
+            raise
         say("")
         say(clean(f"the engine goes on by itself. Follow it with: changeover watch {run.name}"))
         say(clean(f"Stop it with: changeover control {run.name} stop"))

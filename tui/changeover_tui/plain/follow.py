@@ -12,7 +12,7 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Tail
 from changeover.engine.state import RunState, StepState
 from changeover.errors import ExitCode
-from changeover.safe_text import clean
+from changeover.safe_text import clean, clean_line
 from changeover.words import duration, plural
 
 POLL_S = 0.25
@@ -35,7 +35,7 @@ def lines(old: RunState, new: RunState) -> list[str]:
         found.append(f"paused: {new.paused}")
     if old.paused and not new.paused and new.status == "running":
         found.append("goes on")
-    return [clean(line) for line in found]
+    return [clean_line(line) for line in found]
 
 
 def stamp(state: RunState) -> str:
@@ -50,7 +50,7 @@ def lamp_lines(state: RunState) -> list[str]:
     """The conditions of the cutover, a line each."""
     if state.ready is None:
         return []
-    return [clean(f"  [{'on ' if lamp.on else 'OFF'}] {lamp.name}: {lamp.detail}") for lamp in state.ready.lamps]
+    return [clean_line(f"  [{'on ' if lamp.on else 'OFF'}] {lamp.name}: {lamp.detail}") for lamp in state.ready.lamps]
 
 
 def _new_log(old: RunState, new: RunState) -> list[tuple[float, str, str]]:

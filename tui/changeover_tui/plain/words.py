@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from changeover.checks.model import Finding
-from changeover.safe_text import clean
+from changeover.safe_text import clean_line
 
 MARKS = {"info": "info", "warning": "WARNING", "blocker": "BLOCKER"}
 
@@ -24,8 +24,7 @@ def finding_lines(finding: Finding) -> list[str]:
             found.append(f"  {name}: {text}")
     if finding.acknowledge:
         found.append(f"  has to be acknowledged: --accept {finding.code}")
-    indented = [(len(line) - len(line.lstrip(" ")), line) for line in found]
-    return [" " * indent + clean(line) for indent, line in indented]
+    return [clean_line(line) for line in found]
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:

@@ -60,8 +60,11 @@ async def _refuse_drift(wizard: Wizard, plan: Plan) -> None:
     """Survey again; raises BlockedError with every difference when the plan was made for something else."""
     from changeover.plan.drift import differences
 
+    asked = plan.answers.collection or plan.fingerprint.collection
     try:
-        survey = await wizard.take_survey(plan.job.name_in_use)
+        survey = await wizard.take_survey(asked)
+    except UsageError as error:
+        raise BlockedError(f"{error}; it was there when the plan was made, nothing was written") from None
     finally:
         await wizard.close()
     changed = differences(plan, survey)

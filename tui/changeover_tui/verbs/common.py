@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.errors import UsageError
-from changeover.safe_text import clean, clean_block
+from changeover.safe_text import clean_block, clean_line
 
 if TYPE_CHECKING:
     from changeover.decision.answers import Answers
@@ -33,8 +33,7 @@ def out_bytes(data: bytes) -> None:
 
 def say(text: str) -> None:
     """Narration: a line on stderr, safe to print; spaces at its start stay."""
-    indent = len(text) - len(text.lstrip(" "))
-    sys.stderr.write(" " * indent + clean(text) + "\n")
+    sys.stderr.write(clean_line(text) + "\n")
     sys.stderr.flush()
 
 
