@@ -83,6 +83,12 @@ class Wizard:
 
         return run(self._surveyed(), self.completed(), self.probes)
 
+    def passed(self) -> tuple[tuple[str, str], ...]:
+        """(code, what was looked at) of every check that found nothing."""
+        from changeover.checks.registry import passed
+
+        return passed(self._surveyed(), self.completed(), self.probes)
+
     def plan(self) -> Plan:
         """The sealed plan; raises BlockedError when no route is open."""
         from changeover.routes.build import build

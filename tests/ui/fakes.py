@@ -100,6 +100,12 @@ FINDINGS = (
         source="GET /collections/docs_v1/optimizations",
     ),
 )
+PASSED = (
+    ("memory-headroom", "memory of the machine against what the new vectors need"),
+    ("disk-headroom", "free disk against what the run writes"),
+    ("not-green", "the collection's colour"),
+    ("plain-name", "whether the application uses an alias"),
+)
 BLOCKER = Finding(
     code="dimension-mismatch",
     severity="blocker",
@@ -373,6 +379,9 @@ class FakeWizard:
 
     def findings(self) -> tuple[Finding, ...]:
         return self.found
+
+    def passed(self) -> tuple[tuple[str, str], ...]:
+        return PASSED
 
     def plan(self) -> pm.Plan:
         return plan(findings=self.found)

@@ -11,6 +11,8 @@ from changeover.engine import control
 from changeover.engine import events as ev
 from changeover.engine.lock import RunLock
 from changeover.errors import UnreachableError
+from changeover.plan.model import Access
+from changeover.sandbox.application import Stats
 from changeover_tui.app import ChangeoverApp
 from changeover_tui.screens.ask import AskScreen
 from changeover_tui.screens.checks import ChecksScreen
@@ -28,9 +30,11 @@ from .test_screens import app_of, settle
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys one by one; after one that leads on, wait until what it set off is done."""
     for key in keys:
         await pilot.press(key)
-        await settle(pilot)
+        if len(key) > 1 or key == keys[-1]:
+            await settle(pilot)
 
 
 async def to_questions(pilot: Pilot[int]) -> fakes.FakeWizard:
@@ -227,3 +231,73 @@ async def test_text_of_the_server_is_neither_markup_nor_escape_codes(monkeypatch
         assert "[bold red]x[/] red evil" in shown
         assert "\x1b" not in shown
         assert "\u202e" not in shown
+
+
+class FakeDemo:
+    """The sandbox's handle, with nothing behind it."""
+
+    def __init__(self) -> None:
+        self.access = Access(url="http://127.0.0.1:7000")
+        self.answers = fakes.answers()
+        self.collection = "docs"
+        self.deployed = 0
+        self.stopped = False
+
+    def stats(self) -> Stats:
+        return Stats(pid=1, at=fakes.BEGAN, searches=1200, inserts=20, edits=11, searching_with="wordllama")
+
+    def deploy_new(self) -> None:
+        self.deployed += 1
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+async def test_the_sandbox_opens_from_the_first_screen_with_its_answers() -> None:
+    demo = FakeDemo()
+    app = app_of(open_demo=lambda environ, say: demo)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "1", "enter")
+        assert isinstance(app.screen, CollectionsScreen)
+        assert app.wizard is not None
+        assert app.wizard.access == demo.access
+        await press(pilot, "enter")
+        assert isinstance(app.screen, AskScreen)
+        assert app.wizard.answers.model == fakes.NEW
+    app.stop_sandbox()
+    assert demo.stopped
+
+
+async def test_a_sandbox_that_was_given_is_left_to_its_owner() -> None:
+    demo = FakeDemo()
+    app = app_of(demo=demo, start="collections")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert isinstance(app.screen, CollectionsScreen)
+    app.stop_sandbox()
+    assert not demo.stopped
+
+
+async def test_in_place_the_sandbox_offers_to_deploy_its_application() -> None:
+    demo = FakeDemo()
+    app = app_of(demo=demo)
+    async with app.run_test(size=(80, 24)) as pilot:
+        run = fakes.new_run(fakes.Path("runs"), "in-place")
+        lock = RunLock(run.lock)
+        lock.acquire()
+        story = fakes.Story(run)
+        await app.push_screen(RunScreen(run))
+        await press(pilot, "d")
+        assert demo.deployed == 0
+        story.until_cutover(fakes.LAMPS[:4])
+        app.screen.tick()  # type: ignore[attr-defined]
+        await press(pilot, "c")
+        assert isinstance(app.screen, CutoverScreen)
+        assert "Nothing is sent to the cluster" in as_text(app)
+        await press(pilot, "f3")
+        assert demo.deployed == 1
+        await press(pilot, "escape", "d")
+        assert demo.deployed == 1
+        assert "the application was deployed" in as_text(app)
+        assert "1,200 searches, 0 failed" in as_text(app)
+        lock.release()

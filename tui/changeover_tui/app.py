@@ -20,16 +20,16 @@ from changeover_tui.terminal import on_hangup, tolerate_broken_bytes
 from changeover_tui.theme import DARK, LIGHT, THEMES, far_away
 
 if TYPE_CHECKING:
-    from changeover.sandbox.demo import DemoWorld
-
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Access, Plan
+    from changeover.sandbox.demo import DemoWorld
     from changeover.wizard import Wizard
     from changeover_tui.runner import RunFeed
 
 Start = Literal["start", "collections", "watch"]
 MakeWizard = Callable[["Access", Mapping[str, str]], "Wizard"]
-OpenDemo = Callable[[Mapping[str, str]], "DemoWorld"]
+OpenDemo = Callable[[Mapping[str, str], Callable[[str], None]], "DemoWorld"]
+"""Environment, and what is called with a line for each step on the way."""
 
 
 class ChangeoverApp(App[int]):
@@ -128,7 +128,12 @@ class ChangeoverApp(App[int]):
 
     async def _start_sandbox(self) -> None:
         if self.demo is None:
-            self.demo = self._opened_demo = await asyncio.to_thread(self._open_demo, self.environ)
+            loop = asyncio.get_running_loop()
+
+            def say(line: str) -> None:
+                loop.call_soon_threadsafe(self._present.tell, line)
+
+            self.demo = self._opened_demo = await asyncio.to_thread(self._open_demo, self.environ, say)
         await self._to_collections(self.demo.access)
 
     def _open_collections(self) -> None:
@@ -268,8 +273,10 @@ def _real_wizard(access: Access, environ: Mapping[str, str]) -> Wizard:
     return Wizard(access, environ)
 
 
-def _real_demo(environ: Mapping[str, str]) -> DemoWorld:
-    raise NotImplementedError
+def _real_demo(environ: Mapping[str, str], say: Callable[[str], None]) -> DemoWorld:
+    from changeover.sandbox.demo import open_demo
+
+    return open_demo(environ, say=say)
 
 
 def _import_client() -> None:

@@ -25,10 +25,15 @@ BACK_B = Key("b", "back", "Back", "Go back one step.", shown=False)
 QUIT = Key("q", "quit", "Quit", "Leave Changeover. An engine that runs goes on.")
 HELP = Key("f1", "help", "Help", "What this screen is for and what its keys do.")
 
+PANE = Key("tab", "app.focus_next", "Next pane", "Go to the next pane; up and down scroll it.")
+
 EVERYWHERE = (
     HELP,
     Key("ctrl+q", "quit", "Quit", "Leave, also while you type.", shown=False),
     Key("f2", "toggle_light", "Light/dark", "Change between the dark and the light theme.", shown=False),
+    Key("tab", "app.focus_next", "Next", "Go to the next pane or field.", shown=False),
+    Key("shift+tab", "app.focus_previous", "Previous", "Go to the one before.", shown=False),
+    Key("ctrl+c", "copy_text", "Copy", "Copy the text that is marked with the mouse.", shown=False),
 )
 
 KEYS: dict[str, tuple[Key, ...]] = {
@@ -48,6 +53,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "ask": (
         Key("enter", "take", "Take it", "Answer with the marked choice or the typed text and go on."),
         Key("m", "map", "Map", "Show the whole decision tree and where you are."),
+        PANE,
         BACK,
         BACK_B,
         QUIT,
@@ -55,6 +61,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "checks": (
         Key("enter", "go_on", "Go on", "To the plan; or to the next finding that has to be acknowledged."),
         Key("m", "measure", "Measure again", "Ask the model and the cluster once more."),
+        PANE,
         BACK,
         BACK_B,
         QUIT,
@@ -63,6 +70,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("enter", "accept", "Accept", "Go to the typed confirmation; still nothing is written."),
         Key("y", "copy", "Copy", "Copy the plan as text, and write it to a file as well."),
         Key("s", "save", "Save", "Write the plan file that `changeover apply` runs."),
+        PANE,
         BACK,
         BACK_B,
         QUIT,
@@ -83,7 +91,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "cutover": (
         Key("enter", "send", "Cut over", "Send it once the name is typed."),
-        Key("ctrl+d", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
+        PANE,
+        Key("f3", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
         Key("escape", "back", "Not yet", "Back to the run; it stays caught up."),
     ),
     "summary": (Key("y", "copy", "Copy path", "Copy the path of the report."), BACK, BACK_B, QUIT),
@@ -102,7 +111,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
 
 def shown(key: str) -> str:
     """A key as it is printed on keyboards."""
-    names = {"escape": "esc", "f1": "F1", "f2": "F2"}
+    names = {"escape": "esc", "f1": "F1", "f2": "F2", "f3": "F3"}
     return names.get(key, key.replace("ctrl+", "^"))
 
 
@@ -118,5 +127,11 @@ def bindings(screen: str) -> list[Binding | tuple[str, str] | tuple[str, str, st
             key_display=shown(key.key),
             id=f"{screen}.{key.action}.{key.key}",
         )
-        for key in (*KEYS[screen], *EVERYWHERE)
+        for key in keys(screen)
     ]
+
+
+def keys(screen: str) -> list[Key]:
+    """The keys of a screen, then those that work everywhere and have no other meaning there."""
+    own = {key.key for key in KEYS[screen]}
+    return [*KEYS[screen], *(key for key in EVERYWHERE if key.key not in own)]

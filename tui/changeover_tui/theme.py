@@ -20,7 +20,12 @@ DARK = Theme(
     warning="#e0af68",
     error="#f7768e",
     dark=True,
-    variables={"footer-key-foreground": "#e0af68", "border": "#3b4252", "block-cursor-text-style": "none"},
+    variables={
+        "footer-key-foreground": "#e0af68",
+        "border": "#3b4252",
+        "block-cursor-text-style": "none",
+        "foreground-muted": "#a3a9b5",
+    },
 )
 LIGHT = Theme(
     name="changeover-light",
@@ -35,7 +40,12 @@ LIGHT = Theme(
     warning="#8a5a00",
     error="#b3213b",
     dark=False,
-    variables={"footer-key-foreground": "#8a5a00", "border": "#b9bcc4", "block-cursor-text-style": "none"},
+    variables={
+        "footer-key-foreground": "#8a5a00",
+        "border": "#b9bcc4",
+        "block-cursor-text-style": "none",
+        "foreground-muted": "#565c6a",
+    },
 )
 THEMES = (DARK, LIGHT)
 

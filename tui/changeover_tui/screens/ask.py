@@ -56,8 +56,8 @@ class AskScreen(WizardScreen[None]):
                 yield ChoiceList(id="choices")
                 yield Field(id="typed")
             with Vertical(id="side"):
-                yield VerticalScroll(Cell("", id="evidence"), id="evidence-pane", classes="pane", can_focus=False)
-                yield VerticalScroll(Cell("", id="map"), id="map-pane", classes="pane", can_focus=False)
+                yield VerticalScroll(Cell("", id="evidence"), id="evidence-pane", classes="pane")
+                yield VerticalScroll(Cell("", id="map"), id="map-pane", classes="pane")
 
     def on_mount(self) -> None:
         """The first question."""

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 NEED_ROOM = "Changeover needs a terminal of at least 60 x 20; make this one larger, or use --plain."
 
 
-class WizardScreen(Screen[Result]):
+class WizardScreen(Screen[Result], inherit_bindings=False):
     """Base of all screens; `body` yields what is between the top line and the message line."""
 
     STAGE: str = ""

@@ -55,14 +55,14 @@ class ChecksScreen(WizardScreen[None]):
         self._wizard = wizard
         self._accepted = accepted
         self._findings: tuple[Finding, ...] = ()
-        self._passed: tuple[str, ...] = ()
+        self._passed: tuple[tuple[str, str], ...] = ()
         self._ready = False
 
     def body(self) -> Iterable[Widget]:
         yield Cell("Measuring …", id="count", classes="heading")
         with Horizontal(id="checks"):
             yield Rows(id="findings", markup=False)
-            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane", can_focus=False)
+            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane")
         yield Field(id="acknowledge")
 
     def on_mount(self) -> None:
@@ -89,11 +89,9 @@ class ChecksScreen(WizardScreen[None]):
         self._list()
 
     def _list(self) -> None:
-        from changeover.checks.registry import passed
-
         found = self._wizard.findings()
         self._findings = tuple(sorted(found, key=lambda f: ORDER.index(f.severity)))
-        self._passed = tuple(passed(self._findings))
+        self._passed = self._wizard.passed()
         self._ready = True
         self._fill()
         self._mark_first_open()
@@ -105,8 +103,8 @@ class ChecksScreen(WizardScreen[None]):
         options.clear_options()
         options.add_options(Option(self._row(finding)) for finding in self._findings)
         options.add_options(
-            Option(Content.assemble((f"{PASS[0]:5} ", f"bold {PASS[1]}"), (one_line(code), "$text-muted")))
-            for code in self._passed
+            Option(Content.assemble((f"{PASS[0]:5} ", f"bold {PASS[1]}"), (one_line(code), "$foreground-muted")))
+            for code, _ in self._passed
         )
         options.highlighted = min(at or 0, options.option_count - 1) if options.option_count else None
         blocks = sum(f.severity == "blocker" for f in self._findings)
@@ -123,13 +121,13 @@ class ChecksScreen(WizardScreen[None]):
         return Content.assemble(
             (f"{word:5} ", f"bold {style}"),
             (one_line(finding.code, 60), "bold"),
-            ("\n" + hang(mark + finding.title, 6, width), "$text-muted"),
+            ("\n" + hang(mark + finding.title, 6, width), "$foreground-muted"),
         )
 
     def on_resize(self) -> None:
         """Wrap the rows to the new width."""
         if self._ready:
-            self._fill()
+            self.call_after_refresh(self._fill)
 
     def _open(self) -> list[Finding]:
         return [f for f in self._findings if f.acknowledge and f.code not in self._accepted]
@@ -147,9 +145,7 @@ class ChecksScreen(WizardScreen[None]):
         if blockers:
             self.fail(f"{plural(len(blockers), 'finding')} in the way: see 'what to do'; b goes back to the questions")
         elif open_:
-            self.tell(
-                f"Enter: acknowledge {open_[0].code} ({plural(len(open_), 'finding')} left), then on to the plan."
-            )
+            self.tell(f"Enter: acknowledge {open_[0].code} ({len(open_)} left), then on to the plan.")
         else:
             self.tell("Enter goes on to the plan; still nothing is written.")
 
@@ -159,12 +155,13 @@ class ChecksScreen(WizardScreen[None]):
         detail = self.query_one("#detail", Cell)
         if finding is None:
             index = event.option_index - len(self._findings)
-            detail.say(f"{self._passed[index]}\n\nLooked at; nothing was found." if index < len(self._passed) else "")
+            code, looks_at = self._passed[index]
+            detail.say(f"{code}\n\nLooked at: {clean(looks_at)}.\n\nNothing speaks against your answers here.")
             return
         parts: list[str | tuple[str, str]] = [(f"{clean(finding.title)}\n", "bold")]
         for name, words in PARTS:
             if text := getattr(finding, name):
-                parts += [(f"\n{words}\n", "$text-muted"), f"{clean(text)}\n"]
+                parts += [(f"\n{words}: ", "$foreground-muted"), f"{clean(text)}\n"]
         detail.say(Content.assemble(*parts))
         self.query_one("#detail-pane").scroll_home(animate=False)
 

@@ -49,7 +49,7 @@ class CutoverScreen(WizardScreen[bool]):
         yield Cell("Ready for the cutover?", classes="heading")
         yield Cell("", id="lamps")
         yield Cell(sent(plan), id="sent")
-        yield VerticalScroll(Cell(clean(plan.application), id="diff"), id="diff-pane", classes="pane", can_focus=False)
+        yield VerticalScroll(Cell(clean(plan.application), id="diff"), id="diff-pane", classes="pane")
         yield Field(id="name")
 
     def on_mount(self) -> None:

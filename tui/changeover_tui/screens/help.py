@@ -8,7 +8,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 
-from changeover_tui.bindings import EVERYWHERE, KEYS, bindings, shown
+from changeover_tui.bindings import bindings, keys, shown
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
 
@@ -28,8 +28,8 @@ class HelpScreen(WizardScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         parts: list[str | tuple[str, str]] = [(f"{self._heading}\n\n", "bold"), f"{self._text}\n\n", ("Keys\n", "bold")]
-        for key in (*KEYS[self._keys_of], *EVERYWHERE):
-            parts += [(f"  {shown(key.key):7}", "bold $accent"), f"{key.help}\n"]
+        for key in keys(self._keys_of):
+            parts += [(f"  {shown(key.key):10}", "bold $accent"), f"{key.help}\n"]
         yield VerticalScroll(Cell(Content.assemble(*parts), id="help-text"), id="help-box")
 
     def action_help(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual import on
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -20,14 +21,14 @@ from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.typed import TypedScreen
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.enter import Rows
-from changeover_tui.words import clean, duration, one_line, plural, size
+from changeover_tui.words import clean, duration, one_line, plural
 
 if TYPE_CHECKING:
+    from changeover.plan.model import Plan
     from changeover.plan.text import PlanLine
-
-    from changeover.plan.model import Estimate, Plan
     from changeover.wizard import Wizard
 
+METHODS = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
 STYLES = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
 
 
@@ -60,7 +61,7 @@ class PlanScreen(WizardScreen[None]):
         yield Cell("", id="estimate", classes="muted")
         with Horizontal(id="plan"):
             yield Rows(id="lines", markup=False)
-            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane", can_focus=False)
+            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane")
 
     def on_mount(self) -> None:
         """Build the plan; it is derived anew each time, so it always fits the answers."""
@@ -74,15 +75,13 @@ class PlanScreen(WizardScreen[None]):
         self._show(plan)
 
     def _show(self, plan: Plan) -> None:
-        from changeover.plan.text import render
+        from changeover.plan.text import PlanLine, count_line, estimate_lines, render
 
         self._plan = plan
-        self._lines = tuple(render(plan))
-        count = {sign: sum(line.sign == sign for line in self._lines) for sign in "+~-"}
-        self.query_one("#count", Cell).say(
-            f"{plan.route}: {count['+']} to create (+), {count['~']} to change (~), {count['-']} to remove (-)"
-        )
-        self.query_one("#estimate", Cell).say(cost(plan.estimate))
+        yours = PlanLine(sign="~", text="your application: you deploy this", detail=plan.application)
+        self._lines = (*render(plan), yours)
+        self.query_one("#count", Cell).say(f"{plan.route} · {count_line(plan)}")
+        self.query_one("#estimate", Cell).say(one_line(" · ".join(estimate_lines(plan))))
         options = self.query_one(OptionList)
         options.add_options(Option(_row(line)) for line in self._lines)
         options.highlighted = 0 if self._lines else None
@@ -90,7 +89,7 @@ class PlanScreen(WizardScreen[None]):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         line = self._lines[event.option_index]
-        self.query_one("#detail", Cell).say(clean(line.detail) or "Nothing is sent for this line.")
+        self.query_one("#detail", Cell).say(clean(pretty(line.detail)) or "Nothing is sent for this line.")
         self.query_one("#detail-pane").scroll_home(animate=False)
 
     @on(OptionList.OptionSelected)
@@ -113,10 +112,9 @@ class PlanScreen(WizardScreen[None]):
 
     def text(self) -> str:
         """The plan as plain text, for the clipboard and the file."""
-        return "".join(
-            f"{line.sign} {line.text}\n" + "".join(f"    {part}\n" for part in line.detail.splitlines())
-            for line in self._lines
-        )
+        from changeover.plan.text import as_text
+
+        return as_text(self._plan) if self._plan is not None else ""
 
     def action_copy(self) -> None:
         """Copy through the terminal and write a file too: the first fails silently in some terminals."""
@@ -165,18 +163,20 @@ def confirmation(plan: Plan) -> TypedScreen:
     )
 
 
-def cost(estimate: Estimate) -> str:
-    """The estimate in one or two lines."""
-    parts = [
-        plural(estimate.points, "point"),
-        f"about {duration(estimate.seconds)}",
-        f"{estimate.tokens:,} tokens",
-        f"disk {size(estimate.disk_bytes)}",
-        f"memory {size(estimate.memory_bytes)}",
-    ]
-    if estimate.money is not None:
-        parts.append(f"{estimate.money:,.2f} for the model")
-    return " · ".join(parts) + (f" ({one_line(estimate.basis, 160)})" if estimate.basis else "")
+def pretty(detail: str) -> str:
+    """Requests of a plan line with their bodies indented; every other line as it is."""
+    return "\n".join(_pretty_line(line) for line in detail.splitlines())
+
+
+def _pretty_line(line: str) -> str:
+    method, _, rest = line.partition(" ")
+    path, _, body = rest.partition(" ")
+    if method not in METHODS or not body:
+        return line
+    try:
+        return f"{method} {path}\n{msgspec.json.format(body, indent=2)}"
+    except msgspec.DecodeError:
+        return line
 
 
 def _row(line: PlanLine) -> Content:

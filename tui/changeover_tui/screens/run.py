@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ class RunScreen(WizardScreen[None]):
     """Live panes over the fold of a journal."""
 
     CSS_PATH = "run.tcss"
+    AUTO_FOCUS = ""
     STAGE = "run"
     KEYS_OF = "run"
     HEADING = "The run"
@@ -72,16 +74,16 @@ class RunScreen(WizardScreen[None]):
         with Horizontal(id="run"):
             with Vertical(id="phases-pane", classes="pane"):
                 yield Cell("", id="phases")
-                yield Cell("", id="note")
+                yield Cell("", id="note", hides=True)
             with Vertical(id="now-pane", classes="pane"):
                 with Horizontal(id="rate-row"):
                     yield Cell("", id="rate")
                     yield Sparkline([], id="spark")
                 yield Cell("", id="load")
                 yield Cell("", id="canary")
-                yield Cell("", id="asked")
+                yield Cell("", id="asked", hides=True)
                 yield Cell("", id="backlog")
-                yield Cell("", id="application")
+                yield Cell("", id="application", hides=True)
         yield Log(id="log", max_lines=2000, highlight=False)
 
     def on_mount(self) -> None:
@@ -90,14 +92,13 @@ class RunScreen(WizardScreen[None]):
         self.query_one("#now-pane").border_title = "now"
         log = self.query_one(Log)
         log.border_title = f"log · {self.feed.run.path}"
-        log.can_focus = False
         self._patience_until = self.wizard_app.clock() + self._patience
         self._timer = self.set_interval(TICK_S, self.tick)
         self.call_after_refresh(self.tick)
 
     def on_resize(self) -> None:
         """The phases fill the width that they have."""
-        self._show(new=True)
+        self.call_after_refresh(self._show, new=True)
 
     def on_screen_suspend(self) -> None:
         """No work while another screen is on top."""
@@ -123,6 +124,7 @@ class RunScreen(WizardScreen[None]):
             self._alive = self.feed.engine_pid() is not None
             if self._alive:
                 self._patience_until = 0.0
+            self._look_at_demo()
         with self.app.batch_update():
             if lines:
                 self._write_log(lines)
@@ -145,8 +147,7 @@ class RunScreen(WizardScreen[None]):
             pane = self.query_one("#phases")
             self.query_one("#phases", Cell).say(run_text.phases(state, max(24, pane.size.width)))
             self.query_one("#note", Cell).say(run_text.note(state))
-            rate = state.metrics.points_per_s if state.metrics and state.current else 0.0
-            self.query_one("#rate", Cell).say(f"{rate:,.0f} points/s")
+            self.query_one("#rate", Cell).say(run_text.rate(state))
             spark = self.query_one(Sparkline)
             rates = list(state.rates[-60:])
             if spark.data != rates:
@@ -155,18 +156,21 @@ class RunScreen(WizardScreen[None]):
             self.query_one("#canary", Cell).say(run_text.canary(state))
             self.query_one("#backlog", Cell).say(run_text.backlog(state))
             self._answer_about_cutover()
-        self.query_one("#application", Cell).say(self._application())
         facts = (self.standing, self._waits, self._can_deploy, self._alive)
         if facts != self._facts:
             self._facts = facts
             self.refresh_bindings()
             self._say_standing()
 
-    def _application(self) -> str:
+    def _look_at_demo(self) -> None:
         demo = self.wizard_app.demo
-        if demo is None or not self._in_place:
-            return ""
-        return "application: searches the new vector" if self.deployed else "application: d deploys the new vector"
+        if demo is None:
+            return
+        if self.deployed:
+            offer = "the application was deployed"
+        else:
+            offer = "d deploys the application's change" if self._can_deploy else ""
+        self.query_one("#application", Cell).say(run_text.application(demo.stats(), offer))
 
     @property
     def at_work(self) -> bool:
@@ -326,16 +330,17 @@ class RunScreen(WizardScreen[None]):
 
     def action_deploy(self) -> None:
         """Sandbox: the application's deployment that is the cutover in place."""
+        self.tell("Deploying the application's new configuration …")
+        self.in_background(self._deploy(), "deploy")
+
+    async def _deploy(self) -> None:
         demo = self.wizard_app.demo
-        if demo is None:
-            return
-        try:
-            demo.deploy_new()
-        except (ChangeoverError, OSError) as error:
-            self.fail(error)
-            return
+        assert demo is not None
+        await asyncio.to_thread(demo.deploy_new)
         self.deployed = True
         self.tell("The sandbox's application searches the new vector now.")
+        self._look_at_demo()
+        self.refresh_bindings()
 
     def action_summary(self) -> None:
         """What came out."""

@@ -48,7 +48,7 @@ class SummaryScreen(WizardScreen[None]):
         for label, text in summary_text.rows(self._feed.plan, self._feed.state):
             wrapped = hang(text, INDENT, max(40, self.size.width - 3))[INDENT:]
             parts += [
-                (f"{label:>{INDENT - 2}}  ", "$text-muted"),
+                (f"{label:>{INDENT - 2}}  ", "$foreground-muted"),
                 (f"{wrapped}\n", "bold" if label == "result" else ""),
             ]
         self.query_one("#rows", Cell).say(Content.assemble(*parts))

@@ -7,11 +7,16 @@ from textual.widgets import Static
 
 
 class Cell(Static):
-    """Text without markup; `say` is cheap to call four times a second."""
+    """Text without markup; `say` is cheap to call four times a second. With `hides` it takes no room when empty."""
 
-    def __init__(self, text: str | Content = "", *, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self, text: str | Content = "", *, id: str | None = None, classes: str | None = None, hides: bool = False
+    ) -> None:
         super().__init__(text, markup=False, id=id, classes=classes)
         self._said: str | Content = text
+        self._hides = hides
+        if hides:
+            self.display = bool(self.said)
 
     @property
     def said(self) -> str:
@@ -23,6 +28,8 @@ class Cell(Static):
         if _same(self._said, text):
             return
         self._said = text
+        if self._hides:
+            self.display = bool(self.said)
         self.update(text)
 
 

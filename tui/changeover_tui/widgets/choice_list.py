@@ -81,5 +81,5 @@ class ChoiceList(Rows):
         if row.closed:
             parts.append("\n" + hang(f"closed: {row.closed}", len(head), width))
         elif row.detail:
-            parts.append(("\n" + hang(row.detail, len(head), width), "$text-muted"))
+            parts.append(("\n" + hang(row.detail, len(head), width), "$foreground-muted"))
         return Content.assemble(*parts)

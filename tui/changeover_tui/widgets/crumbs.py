@@ -25,5 +25,5 @@ class Crumbs(Horizontal):
             if name == self._stage:
                 parts += [(f"[{number} {name}]", "bold $accent"), " "]
             else:
-                parts += [(f"{number} {name}", "$text-muted"), " "]
+                parts += [(f"{number} {name}", "$foreground-muted"), " "]
         yield Cell(Content.assemble(*parts), id="way")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 
+from changeover.engine.events import Metrics
 from changeover.engine.state import RunState, StepState, eta_s
 from changeover.plan.model import Plan
 from changeover_tui.theme import glyph
 from changeover_tui.words import bar, duration, elapsed, one_line, percent, plural
 
+if TYPE_CHECKING:
+    from changeover.sandbox.application import Stats
+
 Part = str | tuple[str, str]
+STALE_S = 3.0
 ASKABLE = ("rate", "batch", "streams")
 
 
@@ -18,10 +25,10 @@ def heading(plan: Plan, standing: str, seconds: float) -> Content:
     job = plan.job
     where = f"{job.source} → {job.target}" if job.mode == "blue-green" else f"{job.source}, vector {job.target_vector}"
     return Content.assemble(
-        (f"{plan.route} ", "$text-muted"),
+        (f"{plan.route} ", "$foreground-muted"),
         (one_line(where, 60), "bold"),
         ("  " + standing.upper(), "bold $accent"),
-        (f"  {elapsed(seconds)}", "$text-muted"),
+        (f"  {elapsed(seconds)}", "$foreground-muted"),
     )
 
 
@@ -33,7 +40,7 @@ def phases(state: RunState, width: int) -> Content:
         right = _right(step, state)
         room = max(8, width - len(right) - 3)
         title = one_line(step.title, room)
-        style = {"done": "$text-muted", "running": "bold", "waiting": ""}[step.status]
+        style = {"done": "$foreground-muted", "running": "bold", "waiting": ""}[step.status]
         parts.append((("\n" if number else "") + f"{glyph(sign)} {title:<{room}} {right}", style))
     return Content.assemble(*parts)
 
@@ -62,16 +69,28 @@ def note(state: RunState) -> str:
     return one_line(" · ".join(part for part in (count, step.note) if part), 200)
 
 
+def fresh(state: RunState) -> Metrics | None:
+    """The last second of load, or None when the engine measured nothing of late: then nothing is embedded."""
+    metrics = state.metrics
+    return metrics if metrics is not None and (state.last_at or 0.0) - metrics.at <= STALE_S else None
+
+
+def rate(state: RunState) -> str:
+    """Points per second now."""
+    metrics = fresh(state)
+    return f"{metrics.points_per_s if metrics else 0:,.0f} points/s"
+
+
 def load(state: RunState) -> Content:
     """Embedder, writer, batch, streams, rate, and why it goes slower than asked."""
-    metrics = state.metrics
+    metrics = fresh(state)
     if metrics is None:
-        return Content("embedder and writer: nothing measured yet")
-    rate = "no limit" if not metrics.rate else f"at most {metrics.rate:,.0f}/s"
+        return Content("embedder idle\nwriter   idle")
+    limit = "no limit" if not metrics.rate else f"at most {metrics.rate:,.0f}/s"
     parts: list[Part] = [
         f"embedder {percent(metrics.embed_busy):>5} busy {_bar(metrics.embed_busy)}\n",
         f"writer   {percent(metrics.write_busy):>5} busy {_bar(metrics.write_busy)}\n",
-        f"batch {metrics.batch:,} streams {metrics.streams} {rate}",
+        f"batch {metrics.batch:,} streams {metrics.streams} {limit}",
     ]
     if metrics.throttle:
         parts.append((f"\nslowed: {one_line(metrics.throttle, 120)}", "$text-warning"))
@@ -87,7 +106,7 @@ def asked(requested: dict[str, tuple[int, float | int | str | None]], state: Run
     last = next((one for one in reversed(state.asked) if one.verb in ASKABLE), None)
     if last is not None:
         words = f"refused: {one_line(last.refused, 100)}" if last.refused else "taken up"
-        parts.append((f"asked {last.verb} {last.value}: {words}\n", "$text-muted"))
+        parts.append((f"asked {last.verb} {last.value}: {words}\n", "$foreground-muted"))
     return Content.assemble(*parts).rstrip() if parts else Content("")
 
 
@@ -128,6 +147,21 @@ def backlog(state: RunState) -> Content:
     return Content.assemble(*parts)
 
 
+def application(stats: Stats | None, offer: str) -> str:
+    """Sandbox: what its application lived through, and what can be done about it."""
+    if stats is None:
+        return offer
+    writes = stats.inserts + stats.edits + stats.payload_edits + stats.deletes + stats.reinserts
+    lines = [
+        "the sandbox's application:",
+        f"{stats.searches:,} searches, {stats.failed_searches:,} failed",
+        f"{writes:,} writes, {stats.failed_writes:,} failed",
+    ]
+    if stats.searching_with:
+        lines.append(f"searches with {one_line(stats.searching_with, 24)}")
+    return "\n".join([*lines, offer] if offer else lines)
+
+
 def log_lines(lines: list[tuple[float, str, str]], begun: float) -> list[str]:
     """Log lines with the time since the run began; the level as a word where it is not plain information."""
     words = {"warning": "WARN ", "error": "ERROR "}
@@ -145,7 +179,7 @@ def lamps(state: RunState) -> Content:
         parts += [
             (("\n" if number else "") + f"{glyph('lit' if lamp.on else 'dark')} {word} ", style),
             (f"{one_line(lamp.name, 40)}", "bold"),
-            (f"  {one_line(lamp.detail, 120)}", "$text-muted"),
+            (f"  {one_line(lamp.detail, 120)}", "$foreground-muted"),
         ]
     return Content.assemble(*parts)
 

@@ -18,7 +18,7 @@ LOOK = {
     "taken": ("taken", ""),
     "here": ("here", "bold $accent"),
     "open": ("open", ""),
-    "closed": ("shut", "$text-muted"),
+    "closed": ("shut", "$foreground-muted"),
 }
 
 
