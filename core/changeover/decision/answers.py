@@ -134,6 +134,20 @@ def set_answer(answers: Answers, question: str, value: str) -> Answers:
         raise UsageError(f"--set {question}={value}: {_reason(error)}") from None
 
 
+def without_answer(answers: Answers, question: str) -> Answers:
+    """The answers with that one taken back; nothing happens when it was not given or has a value of its own always."""
+    tree = msgspec.to_builtins(answers)
+    node = tree
+    *parents, leaf = question.split(".")
+    for parent in parents:
+        node = node.get(parent, {})
+    node.pop(leaf, None)
+    try:
+        return msgspec.convert(tree, Answers, strict=False)
+    except msgspec.ValidationError:
+        return answers
+
+
 def value_of(answers: Answers, question: str) -> Any:
     """The answer to one question id, or None."""
     node: Any = answers

@@ -1,0 +1,138 @@
+"""What the collection is busy with."""
+
+from __future__ import annotations
+
+from changeover.checks.base import Check
+from changeover.checks.model import Finding, Probes
+from changeover.decision.answers import Answers
+from changeover.survey.model import Survey
+
+
+def not_green(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The collection is not green."""
+    state = survey.state
+    if state.color == "green" and not state.optimizer_error:
+        return None
+    red = state.color == "red" or state.optimizer_error is not None
+    remedies = {
+        "grey": "an empty update of optimizers_config wakes the optimizer; wait until it is green",
+        "yellow": "wait until it is green, then survey again",
+    }
+    return Finding(
+        code="not-green",
+        severity="blocker" if red else "warning",
+        title="the collection is not green",
+        measured=state.color + (f": {state.optimizer_error}" if state.optimizer_error else ""),
+        limit="green",
+        consequence="a failed optimizer stays failed" if red else "the load competes with work that is under way",
+        remedy=remedies.get(state.color, "read the server's log and mend the cause first"),
+        source="GET /collections/{name}",
+    )
+
+
+def optimizer_busy(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Optimizations are running or queued."""
+    state = survey.state
+    busy = (state.running_optimizations or 0) + (state.queued_optimizations or 0)
+    if not busy:
+        return None
+    return Finding(
+        code="optimizer-busy",
+        severity="warning",
+        title="the optimizer is at work",
+        measured=f"{state.running_optimizations or 0} running, {state.queued_optimizations or 0} queued",
+        limit="0",
+        consequence="adding a vector restarts the optimizations, and searches are slower meanwhile",
+        remedy="wait until the queue is empty, then survey again",
+        source="GET /collections/{name}/optimizations",
+    )
+
+
+def deferred_points(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Some points are hidden until they are optimised."""
+    if not survey.state.deferred_points:
+        return None
+    return Finding(
+        code="deferred-points",
+        severity="blocker",
+        title="some points are hidden until they are optimised",
+        measured=f"{survey.state.deferred_points:,} deferred points",
+        limit="0",
+        consequence="scroll and count do not show them: they would be missed, or taken for deleted",
+        remedy="wait until the optimizer is done, or switch prevent_unoptimized off",
+        source="server behaviour with prevent_unoptimized, from 1.17 on",
+    )
+
+
+def replica_not_active(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """A replica is not active."""
+    lame = [replica for replica in survey.shards.replicas if replica.state != "Active"]
+    if not lame:
+        return None
+    return Finding(
+        code="replica-not-active",
+        severity="blocker",
+        title="a replica is not active",
+        measured=", ".join(f"shard {r.shard} on peer {r.peer}: {r.state}" for r in lame[:5]),
+        limit="Active",
+        consequence="writes can fail or be lost on that replica, and verification sees only the others",
+        remedy="wait for the recovery, or mend the peer first",
+        source="GET /collections/{name}/cluster",
+    )
+
+
+def shard_transfer(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Shards are being moved."""
+    moving = survey.shards.transfers + survey.shards.resharding
+    if not moving:
+        return None
+    return Finding(
+        code="shard-transfer",
+        severity="blocker",
+        title="shards are being moved or split",
+        measured=f"{survey.shards.transfers} transfers, {survey.shards.resharding} resharding",
+        limit="0",
+        consequence="the layout that the plan is made for changes under it",
+        remedy="wait until the transfer is done",
+        source="GET /collections/{name}/cluster",
+    )
+
+
+CHECKS = (
+    Check(
+        code="not-green",
+        looks_at="the collection is green",
+        run=not_green,
+        explain=(
+            "Green: done. Yellow: optimising. Grey: waiting since a restart, woken by a write or an empty update. Red: an\n"
+            "operation failed for good. A load into anything but green makes it worse."
+        ),
+    ),
+    Check(
+        code="optimizer-busy",
+        looks_at="the optimizer's queue is empty",
+        run=optimizer_busy,
+        explain="A collection can be green between two optimizations; the queue says more than the colour.",
+    ),
+    Check(
+        code="deferred-points",
+        looks_at="no points are hidden",
+        run=deferred_points,
+        explain=(
+            "With prevent_unoptimized, points that are not optimised yet are left out of searches, scrolls and counts. A copy\n"
+            "made now would miss them."
+        ),
+    ),
+    Check(
+        code="replica-not-active",
+        looks_at="every replica is active",
+        run=replica_not_active,
+        explain="Dead, partial or recovering replicas answer differently from the others. Let them recover first.",
+    ),
+    Check(
+        code="shard-transfer",
+        looks_at="no shard is being moved",
+        run=shard_transfer,
+        explain="While a shard is moved or split its points are written in two places. Let it finish first.",
+    ),
+)

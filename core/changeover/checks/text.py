@@ -1,0 +1,148 @@
+"""The text behind the vectors."""
+
+from __future__ import annotations
+
+from changeover.checks.base import Check
+from changeover.checks.model import Finding, Probes
+from changeover.decision.answers import Answers
+from changeover.survey.model import Survey
+from changeover.survey.template import render
+
+
+def _template(survey: Survey, answers: Answers) -> str | None:
+    return answers.text.as_template or survey.text.template
+
+
+def text_missing(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """No payload field holds text, or the answered one is nowhere."""
+    template = _template(survey, answers)
+    rendered = [render(template, point.payload) for point in survey.sample] if template else []
+    missing = sum(t == "" for t in rendered)
+    if template and (not survey.sample or missing < len(survey.sample)):
+        return None
+    return Finding(
+        code="text-missing",
+        severity="blocker",
+        title="the text to embed was not found",
+        measured=f"{template!r} is on none of {len(survey.sample)} sampled points"
+        if template
+        else "no field holds text",
+        limit="text on every point that shall get a new vector",
+        consequence="there is nothing to embed",
+        remedy="answer text.field or text.template with a payload path that holds the text",
+        source="sampled payloads",
+    )
+
+
+def text_unproven(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """It was not shown that the stored vectors come from this text."""
+    text = survey.text
+    if not _template(survey, answers):
+        return None
+    best = text.proofs[0] if text.proofs else None
+    if text.proven is None:
+        return Finding(
+            code="text-unproven",
+            severity="warning",
+            title="nobody has shown that the stored vectors were made from this text",
+            measured="not tried: no old model was given",
+            consequence="embedding another text than before changes what is found, whatever the model",
+            remedy="answer old_model.provider and old_model.name, and the wizard re-embeds a sample to compare",
+            source="re-embedded sample",
+        )
+    if text.proven and best is not None and answers.text.as_template in (None, best.template):
+        return None
+    if text.proven and best is not None:
+        measured = f"proven is {best.template!r}, answered is {answers.text.as_template!r}"
+    elif best is not None:
+        measured = f"best: {best.template!r} at cosine {best.median} (median of {best.n})"
+    else:
+        measured = "the old model gives vectors of another size"
+    return Finding(
+        code="text-unproven",
+        severity="warning",
+        title="the old model does not reproduce the stored vectors from this text",
+        measured=measured,
+        limit="cosine 0.99 on 90 % of the sample",
+        consequence="the old model, the field, a prefix or a truncation is not what was used",
+        remedy="check old_model and the text; accept if you know that the text is right",
+        source="re-embedded sample",
+        acknowledge=True,
+    )
+
+
+def empty_text(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Some points have no text."""
+    template = _template(survey, answers)
+    if not template or not survey.sample:
+        return None
+    blank = sum(not render(template, point.payload).strip() for point in survey.sample)
+    if not blank or blank == len(survey.sample):
+        return None
+    share = blank / len(survey.sample)
+    return Finding(
+        code="empty-text",
+        severity="warning",
+        title="some points have no text",
+        measured=f"{blank} of {len(survey.sample)} sampled points ({share:.1%}), about {int(share * survey.size.points):,} in all",
+        consequence="they get no new vector and are not found by it; nothing else happens to them",
+        remedy="give these points text first, or accept that they drop out of this search",
+        source="sampled payloads",
+    )
+
+
+def text_truncated(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Texts reach the model's token limit."""
+    probe = probes.new_model
+    if probe is None or probe.error or probe.truncated <= 0.01:
+        return None
+    return Finding(
+        code="text-truncated",
+        severity="info",
+        title="the new model reads only the beginning of long texts",
+        measured=f"{probe.truncated:.0%} of the sampled texts reach {probe.max_tokens} tokens",
+        consequence="what stands behind the limit cannot be found by meaning",
+        remedy="nothing to do when the beginning tells it; else use smaller chunks or a model with a longer limit",
+        source="probe",
+    )
+
+
+CHECKS = (
+    Check(
+        code="text-missing",
+        looks_at="the text to embed is in the payload",
+        run=text_missing,
+        explain=(
+            "A vector cannot be turned back into its text, so the text has to be in the payload. The wizard ranks payload\n"
+            "fields on a sample by length, variety and how often they are there; text.field and text.template override it."
+        ),
+    ),
+    Check(
+        code="text-unproven",
+        looks_at="re-embedding the text gives the stored vectors",
+        run=text_unproven,
+        explain=(
+            "With the old model at hand, a sample is embedded again for each likely field, pair of fields and prefix, and\n"
+            "compared with the stored vectors. A cosine near 1 proves which text was used. Without a proof the new vectors\n"
+            "may be made from another text than the old ones were, and no quality figure means what it seems to."
+        ),
+    ),
+    Check(
+        code="empty-text",
+        looks_at="every sampled point has text",
+        run=empty_text,
+        explain=(
+            "A point without text cannot be embedded. It keeps everything that it has, is counted, and gets no new vector;\n"
+            "a search by the new vector does not return it."
+        ),
+    ),
+    Check(
+        code="text-truncated",
+        looks_at="the texts fit the model's token limit",
+        run=text_truncated,
+        explain=(
+            "Every model reads a fixed number of tokens and ignores the rest. The probe counts how many sampled texts reach\n"
+            "that limit."
+        ),
+    ),
+)

@@ -1,0 +1,128 @@
+"""A plan in words: lines with + ~ -, the exact requests behind them, and the count."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import orjson
+
+from changeover.plan import model as pm
+from changeover.survey.describe import in_bytes
+
+Sign = Literal["+", "~", "-", " "]
+
+
+class PlanLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One step: its sign (+ creates, ~ changes, - removes, blank reads or waits), its title, its detail."""
+
+    sign: Sign
+    text: str
+    detail: str = ""
+
+
+def render(plan: pm.Plan) -> tuple[PlanLine, ...]:
+    """A line for every step, in order."""
+    return tuple(PlanLine(sign=_sign(step), text=step.title, detail=_detail(plan, step)) for step in plan.steps)
+
+
+def count_line(plan: pm.Plan) -> str:
+    """`Plan: 2 to add, 1 to change, 0 to remove.`"""
+    signs = [line.sign for line in render(plan)]
+    return f"Plan: {signs.count('+')} to add, {signs.count('~')} to change, {signs.count('-')} to remove."
+
+
+def estimate_lines(plan: pm.Plan) -> tuple[str, ...]:
+    """The estimate, a line each."""
+    e = plan.estimate
+    lines = [
+        f"{e.points:,} points, about {e.tokens:,} tokens",
+        f"about {duration(e.seconds)} for the load ({e.basis})",
+        f"disk up to {in_bytes(e.disk_bytes)}, memory about {in_bytes(e.memory_bytes)} more",
+    ]
+    if e.money is not None:
+        lines.append(f"about {e.money:,.2f} at the price given per million tokens")
+    return tuple(lines)
+
+
+def as_text(plan: pm.Plan) -> str:
+    """The whole plan for a terminal or a file."""
+    lines = [f"{plan.route}: {plan.job.source} -> {_goal(plan.job)}", ""]
+    for line in render(plan):
+        lines.append(f"  {line.sign} {line.text}")
+        lines += [f"      {detail}" for detail in line.detail.splitlines()]
+    lines += ["", count_line(plan), "", "Estimate", *(f"  {line}" for line in estimate_lines(plan))]
+    if plan.findings:
+        lines += ["", "Findings"]
+        lines += [f"  {f.severity:8} {f.code}: {f.title}" for f in plan.findings]
+    lines += ["", "What the application must change", *(f"  {row}" for row in plan.application.splitlines())]
+    return "\n".join([*lines, "", f"hash {plan.hash}"]) + "\n"
+
+
+def duration(seconds: float) -> str:
+    """`95` -> `1 min 35 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
+
+
+def _goal(job: pm.Job) -> str:
+    vector = job.target_vector or "(unnamed)"
+    return f"vector {vector} by {job.model.label}" if job.mode == "in-place" else f"{job.target}, vector {vector}"
+
+
+def _sign(step: pm.Step) -> Sign:
+    match step:
+        case pm.CreateCollection() | pm.CreateIndexes() | pm.AddVector() | pm.Load():
+            return "+"
+        case pm.PatchVector() | pm.PauseIndexing() | pm.RestoreIndexing() | pm.SwapAlias() | pm.WriteMetadata():
+            return "~"
+        case _:
+            return " "
+
+
+def _detail(plan: pm.Plan, step: pm.Step) -> str:
+    job = plan.job
+    match step:
+        case pm.CreateIndexes():
+            return "\n".join(_request(request) for request in step.requests)
+        case pm.Load():
+            carried = ", ".join(name or "(unnamed)" for name in job.carry)
+            also = f", carrying {carried} and the payload unchanged" if job.carry else ""
+            also = also or (", with the payload unchanged" if job.mode == "blue-green" else "")
+            return (
+                f"{len(step.slices)} slices, {job.batch} points per request, {job.streams} streams"
+                f"{f', at most {job.rate:,.0f} points/s' if job.rate else ''}{also}\n"
+                f"text {job.template!r} -> {job.model.label} ({job.dimension} numbers)"
+            )
+        case pm.CatchUp():
+            return f"up to {step.passes} passes: new, edited and deleted points since the load"
+        case pm.WaitGreen():
+            return f"{step.collection} green and nothing queued, twice in a row"
+        case pm.Verify():
+            return f"every id; {step.sample} points embedded anew, cosine at least {step.cosine}"
+        case pm.Evaluate():
+            return f"queries of {step.queries}"
+        case pm.AwaitCutover():
+            return {"manual": "a person types the name", "when-ready": "as soon as every lamp is on"}.get(
+                step.mode, "no cutover: the run ends here"
+            )
+        case pm.SwapAlias():
+            expected = step.expected or "nothing yet"
+            return f"{_request(step.request)}\nonly while {step.alias} points to {expected}"
+        case pm.SwitchApplication():
+            return "nothing is sent: deploy the change below"
+        case pm.Sweep():
+            return "late writes to the old side are brought over; where both sides changed, the new side stays"
+        case _:
+            return _request(step.request)
+
+
+def _request(request: pm.Request) -> str:
+    body = f" {orjson.dumps(request.body).decode()}" if request.body is not None else ""
+    return f"{request.method} {request.path}{body}"

@@ -1,0 +1,60 @@
+"""From survey, answers and findings to a sealed plan."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from changeover.checks.model import Finding, Probes
+from changeover.decision.answers import Answers, RouteName
+from changeover.decision.route import choose
+from changeover.errors import BlockedError
+from changeover.plan import file as plan_file
+from changeover.plan.application import diff
+from changeover.plan.drift import fingerprint
+from changeover.plan.estimate import estimate
+from changeover.plan.model import Access, Job, Mode, Plan, Step
+from changeover.routes import blue_green, in_place
+from changeover.routes.job import job_of
+from changeover.survey.model import Survey
+from changeover.version import __version__
+
+Steps = Callable[[Survey, Answers, Job, bool, str], tuple[Step, ...]]
+
+ROUTES: dict[RouteName, tuple[Mode, Steps]] = {
+    "in-place": ("in-place", in_place.steps),
+    "blue-green": ("blue-green", blue_green.steps),
+}
+
+
+def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probes: Probes, access: Access) -> Plan:
+    """The plan; raises BlockedError or UsageError in one line when none can be made."""
+    chosen = choose(survey, answers)
+    if chosen.route is None:
+        raise BlockedError("no route is open: " + "; ".join(chosen.reasons))
+    if chosen.route not in ROUTES:
+        raise BlockedError(f"route {chosen.route} cannot be planned by this version; choose in-place or blue-green")
+    mode, steps = ROUTES[chosen.route]
+    job = job_of(survey, answers, probes, access, mode)
+    now = datetime.now(UTC)
+    run = f"{now:%Y%m%d-%H%M%S}-{_slug(survey.collection)}-{secrets.token_hex(2)}"
+    return plan_file.seal(
+        Plan(
+            id=run,
+            created_at=now.isoformat(timespec="seconds"),
+            changeover=__version__,
+            route=chosen.route,
+            job=job,
+            answers=answers,
+            findings=findings,
+            steps=steps(survey, answers, job, bool(probes.queries), run),
+            estimate=estimate(survey, probes, job),
+            application=diff(survey, job),
+            fingerprint=fingerprint(survey, job),
+        )
+    )
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:40] or "run"

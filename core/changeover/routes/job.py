@@ -1,0 +1,130 @@
+"""What both routes need to know, worked out once from survey, answers and probes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from changeover.checks.model import Probes
+from changeover.cluster.capabilities import lowest, supports
+from changeover.decision.answers import Answers
+from changeover.embed.model import ModelSpec
+from changeover.errors import BlockedError, UsageError
+from changeover.plan.model import Access, Job, Mode
+from changeover.routes import names
+from changeover.survey.model import Survey, Vector
+from changeover.survey.template import paths
+
+BATCH = 256
+STREAMS = 2
+BYTES_PER_NUMBER = 20
+"""Of JSON, per float32 (measured: 19.65)."""
+BODY = 8 * 1024 * 1024
+
+
+def server_version(survey: Survey) -> str:
+    """The lowest version of all peers: what counts for every gate."""
+    return lowest([survey.cluster.version, *(peer.version for peer in survey.cluster.peers)])
+
+
+def source_vector(survey: Survey, answers: Answers) -> Vector:
+    """The stored vector that is replaced; raises UsageError when it does not exist, BlockedError when there is none."""
+    dense = [vector for vector in survey.vectors if vector.kind == "dense"]
+    if answers.vector.source is not None:
+        chosen = survey.vector(answers.vector.source)
+        if chosen is None or chosen.kind != "dense":
+            known = ", ".join(vector.name or '""' for vector in dense) or "none"
+            raise UsageError(
+                f"vector.source: {survey.collection} has no dense vector {answers.vector.source!r} ({known})"
+            )
+        return chosen
+    if not dense:
+        raise BlockedError(f"{survey.collection} has no dense vector that a new model could replace")
+    return dense[0]
+
+
+def name_in_use(survey: Survey, answers: Answers) -> str:
+    """The name that the application searches: the alias it uses, else the plain collection name."""
+    if survey.asked != survey.collection:
+        return survey.asked
+    if answers.alias.name and any(alias.name == answers.alias.name for alias in survey.aliases):
+        return answers.alias.name
+    return survey.aliases[0].name if len(survey.aliases) == 1 else survey.collection
+
+
+def target_vector(survey: Survey, answers: Answers, mode: Mode, dimension: int, model: ModelSpec) -> str:
+    """The vector that the new model fills.
+
+    In place it needs a free name. Blue-green it keeps the old name when the dimension changes (an application that
+    forgets to change its model then fails loudly) and takes a new one when the dimensions are equal.
+    """
+    old = source_vector(survey, answers)
+    taken = {vector.name for vector in survey.vectors}
+    if answers.vector.name is not None:
+        reason = names.illegal(answers.vector.name) if answers.vector.name or mode == "in-place" else ""
+        if reason:
+            raise UsageError(f"vector.name {answers.vector.name!r}: {reason}")
+        if answers.vector.name in taken - ({old.name} if mode == "blue-green" else set()):
+            raise UsageError(
+                f"vector.name {answers.vector.name!r}: {survey.collection} already has a vector of this name"
+            )
+        return answers.vector.name
+    if mode == "blue-green" and old.size != dimension:
+        return old.name
+    return names.vector_name(model.name or model.path or "new", taken)
+
+
+def batch_of(survey: Survey, answers: Answers, dimension: int) -> int:
+    """Points per request: what was asked for, else 256 within 8 MiB; never above strict mode's limits."""
+    wanted = answers.limits.batch or min(BATCH, max(1, BODY // (dimension * BYTES_PER_NUMBER)))
+    limits = [survey.strict.get(key) for key in ("upsert_max_batchsize", "max_query_limit")]
+    return min([wanted, *(int(limit) for limit in limits if limit)])
+
+
+def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, mode: Mode) -> Job:
+    """The job; raises UsageError or BlockedError in one line for what is missing."""
+    model = answers.model
+    if model is None:
+        raise BlockedError("no new model was chosen; answer model.provider and model.name")
+    dimension = probes.new_model.dimension if probes.new_model and probes.new_model.dimension else model.dimension
+    if not dimension:
+        problem = probes.new_model.error if probes.new_model else "it was not asked"
+        raise BlockedError(f"the new model's dimension is not known: {problem}; mend it or give model.dimension")
+    template = answers.text.as_template or survey.text.template
+    if not template or not paths(template):
+        raise BlockedError("text-missing: no payload field holds the text; answer text.field or text.template")
+    version = server_version(survey)
+    old = source_vector(survey, answers)
+    dual = answers.writers == "dual"
+    return Job(
+        access=msgspec.structs.replace(access, grpc_port=access.grpc_port or survey.cluster.grpc_port),
+        mode=mode,
+        source=survey.collection,
+        target=survey.collection if mode == "in-place" else target_collection(survey, answers),
+        name_in_use=name_in_use(survey, answers),
+        source_vector=old.name,
+        target_vector=target_vector(survey, answers, mode, dimension, model),
+        carry=tuple(v.name for v in survey.vectors if v.name != old.name) if mode == "blue-green" else (),
+        model=model,
+        dimension=dimension,
+        old_model=answers.old_model,
+        template=template,
+        batch=batch_of(survey, answers, dimension),
+        streams=answers.limits.streams or STREAMS,
+        rate=answers.limits.rate,
+        # Only dual writes need a guard: elsewhere it could hide a stale vector after a crash.
+        insert_only=dual and mode == "blue-green" and supports("update_mode", version),
+        only_absent=dual and mode == "in-place" and supports("update_filter", version),
+    )
+
+
+def target_collection(survey: Survey, answers: Answers) -> str:
+    """The new collection's name; raises UsageError for one that the server would refuse or that is taken."""
+    aliases = [alias.name for alias in (*survey.aliases, *survey.other_aliases)]
+    taken = {*survey.collections, *aliases}
+    wanted = answers.target.collection
+    if wanted is None:
+        return names.collection_name(survey.collection, taken)
+    reason = names.illegal(wanted) or ("a collection or alias of this name exists" if wanted in taken else "")
+    if reason:
+        raise UsageError(f"target.collection {wanted!r}: {reason}; give another name")
+    return wanted

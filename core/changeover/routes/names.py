@@ -1,0 +1,43 @@
+"""Free and legal names for a new collection or vector."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
+"""What the server refuses in names (recorded: 422 on 1.18.3 and 1.19.0)."""
+LONGEST = 200
+"""Bytes of a vector name."""
+
+
+def collection_name(source: str, taken: Collection[str]) -> str:
+    """`docs_v1` -> `docs_v2`, `docs` -> `docs_v2`; the next number that is free."""
+    match = re.fullmatch(r"(.*)_v(\d+)", source)
+    base, number = (match[1], int(match[2])) if match else (source, 1)
+    while True:
+        number += 1
+        name = f"{base}_v{number}"
+        if name not in taken:
+            return name
+
+
+def vector_name(model: str, taken: Collection[str]) -> str:
+    """A vector name from the model's: its last path part, legal, short enough and free."""
+    last = model.rstrip("/").rpartition("/")[2] or "new"
+    base = ILLEGAL.sub("-", last).strip("-. ") or "new"
+    base = base.encode()[: LONGEST - 4].decode("utf-8", "ignore")
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def illegal(name: str) -> str:
+    """Why the server would refuse this name; "" when it would not."""
+    if not name.strip():
+        return "it is empty"
+    if ILLEGAL.search(name):
+        return 'it holds one of < > : " / \\ | ? * or a control character'
+    return f"it is longer than {LONGEST} bytes" if len(name.encode()) > LONGEST else ""
