@@ -1,0 +1,226 @@
+"""The HTTP side of the sandbox: routes, keys, body limit, faults and the servers' shapes of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from changeover.sandbox.server import refusals
+from changeover.sandbox.server.calls import Call, Handler, Text, Whole
+from changeover.sandbox.server.cluster import Cluster
+from changeover.sandbox.server.faults import Faults, Rule, refusal, unfinished
+from changeover.sandbox.server.refusals import Refused
+from changeover.sandbox.server.routes import ROWS, Right
+
+BODY_LIMIT = 32 * 1024 * 1024
+NO_KEY = "Must provide an API key or an Authorization bearer token"
+WRONG_KEY = "Invalid API key or JWT"
+READ_ONLY = "Forbidden: Global manage access is required"
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Keys:
+    """The API keys in force; without any everything is allowed."""
+
+    def __init__(self, full: str | None, read_only: str | None) -> None:
+        self._full = full
+        self._read_only = read_only
+
+    def check(self, request: Request, right: Right) -> None:
+        """Refuse a request whose key does not give the right; texts of server source."""
+        if right == "none" or not (self._full or self._read_only):
+            return
+        given = request.headers.get("api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not given:
+            raise Refused(401, NO_KEY, plain=True)
+        if self._full and secrets.compare_digest(given.encode(), self._full.encode()):
+            return
+        if self._read_only and secrets.compare_digest(given.encode(), self._read_only.encode()):
+            if right == "write":
+                raise Refused(403, READ_ONLY)
+            return
+        raise Refused(401, WRONG_KEY, plain=True)
+
+
+class Stats:
+    """Counts of requests and answers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests: dict[str, int] = {}
+        self._statuses: dict[str, int] = {}
+
+    def count(self, request: str, status: str) -> None:
+        """Count one request such as "PUT /collections/{name}/points" and its status, or "none"."""
+        with self._lock:
+            self._requests[request] = self._requests.get(request, 0) + 1
+            self._statuses[status] = self._statuses.get(status, 0) + 1
+
+    def document(self, faults: Faults) -> dict[str, Any]:
+        """The answer of `GET /sandbox/stats`."""
+        with self._lock:
+            total = sum(self._requests.values())
+            return {
+                "total": total,
+                "requests": dict(self._requests),
+                "statuses": dict(self._statuses),
+                "faults": dict(faults.struck),
+            }
+
+
+class Sandbox:
+    """The application around a cluster; `asgi` is what the HTTP server runs."""
+
+    def __init__(self, cluster: Cluster, keys: Keys) -> None:
+        self._cluster = cluster
+        self._keys = keys
+        self._faults = Faults()
+        self._stats = Stats()
+        known = [row for row in ROWS if row.known(cluster.generation)]
+        routes = [
+            Route(row.path, self._endpoint(row.handler, row.path, row.right), methods=[row.method]) for row in known
+        ]
+        own = {
+            ("GET", "/sandbox"): self._about,
+            ("GET", "/sandbox/stats"): self._show_stats,
+            ("PUT", "/sandbox/faults"): self._set_faults,
+            ("PUT", "/sandbox/settings"): self._set_settings,
+        }
+        routes += [Route(path, endpoint, methods=[method]) for (method, path), endpoint in own.items()]
+        nothing: Any = {404: _no_route, 405: _no_route}
+        self.asgi = Starlette(routes=routes, exception_handlers=nothing)
+
+    def _endpoint(self, handler: Handler, path: str, right: Right) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            response = await self._answer(request, handler, right)
+            self._stats.count(f"{request.method} {path}", str(response.status_code) if response else "none")
+            return response or await _hang_up(request)
+
+        return endpoint
+
+    async def _answer(self, request: Request, handler: Handler, right: Right) -> Response | None:
+        """The response; None when a fault says that there is none."""
+        started = time.perf_counter()
+        rule = self._faults.pick(request.method, request.url.path)
+        raw = await request.body()
+        try:
+            self._keys.check(request, right)
+            if len(raw) > BODY_LIMIT:
+                size = f"JSON payload ({len(raw)} bytes) is larger than allowed (limit: {BODY_LIMIT} bytes)."
+                raise Refused(400, self._cluster.generation.too_large + size)
+            if rule is None or rule.apply == "before" or right != "write":
+                content = await run_in_threadpool(self._run, handler, request, raw, started)
+            else:
+                content = b""
+        except Refused as refused:
+            if rule is None:
+                return _refusal(refused, started)
+            content = b""
+        if rule is not None:
+            return await _fault(rule, content, started)
+        return content if isinstance(content, Response) else _json(content)
+
+    def _run(self, handler: Handler, request: Request, raw: bytes, started: float) -> bytes | Response:
+        """Run a handler, in a thread, and encode its answer there too."""
+        call = Call(self._cluster, request.path_params, request.query_params, raw)
+        try:
+            result = handler(call)
+        except Refused:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            raise Refused(500, f"Service internal error: the sandbox stumbled: {error!r}") from error
+        if isinstance(result, Text):
+            return Response(result.text, media_type="text/plain")
+        document = result.document if isinstance(result, Whole) else _around(result, started)
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+    async def _about(self, request: Request) -> Response:
+        return _json(
+            orjson.dumps(
+                {
+                    "what": "Changeover's sandbox: the Qdrant core behind a loopback server, for trying and testing. "
+                    "Never a database.",
+                    "generation": self._cluster.generation.version,
+                    "core": "qdrant-edge-py",
+                    "settings": {"optimised_from": self._cluster.optimised_from},
+                }
+            )
+        )
+
+    async def _show_stats(self, request: Request) -> Response:
+        return _json(orjson.dumps(self._stats.document(self._faults)))
+
+    async def _set_faults(self, request: Request) -> Response:
+        try:
+            self._faults.set(await request.body())
+        except Refused as refused:
+            return _refusal(refused, time.perf_counter())
+        return _json(orjson.dumps({"result": True}))
+
+    async def _set_settings(self, request: Request) -> Response:
+        try:
+            points = orjson.loads(await request.body())["optimised_from"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return _refusal(refusals.malformed('expected {"optimised_from": points}'), time.perf_counter())
+        if not isinstance(points, int) or points < 0:
+            return _refusal(refusals.malformed("optimised_from is a number of points"), time.perf_counter())
+        self._cluster.optimised_from = points
+        return _json(orjson.dumps({"result": True}))
+
+
+def _around(result: Any, started: float) -> dict[str, Any]:
+    return {"usage": None, "result": result, "status": "ok", "time": time.perf_counter() - started}
+
+
+def _json(content: bytes | Response, status: int = 200) -> Response:
+    return content if isinstance(content, Response) else Response(content, status, media_type="application/json")
+
+
+def _refusal(refused: Refused, started: float) -> Response:
+    if refused.plain:
+        kind = "text/plain" if refused.text else None
+        return Response(refused.text, refused.status, media_type=kind)
+    document = {"usage": None, "status": {"error": refused.text}, "time": time.perf_counter() - started}
+    response = _json(orjson.dumps(document), refused.status)
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+async def _fault(rule: Rule, content: Any, started: float) -> Response | None:
+    refused = refusal(rule)
+    if refused is not None:
+        return _refusal(refused, started)
+    if rule.kind == "wait_timeout":
+        applied = orjson.loads(content)["result"] if isinstance(content, bytes) and content else None
+        operation = applied.get("operation_id", 0) if isinstance(applied, dict) else 0
+        return _json(orjson.dumps(_around(unfinished(operation), started)))
+    if rule.kind == "timeout":
+        await asyncio.sleep(rule.delay_s)
+    return None
+
+
+async def _hang_up(request: Request) -> Response:
+    """Close the connection without an answer; ASGI has no word for it, so the server's transport is asked."""
+    cycle = request.receive.__self__  # type: ignore[attr-defined]
+    cycle.transport.abort()
+    while not cycle.disconnected:
+        await asyncio.sleep(0)
+    return Response(b"")
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    return _refusal(refusals.no_route(), time.perf_counter())

@@ -1,0 +1,278 @@
+"""One collection: a shard of the real core on disk, its configuration, and the work that the core does behind the scenes.
+
+One lock a collection stands in front of every core call: the core's calls hold the interpreter anyway (measured on
+qdrant-edge-py 0.9.0), so nothing is lost, and a shard can be reloaded without anybody seeing it closed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+import qdrant_edge as edge
+
+from changeover.sandbox.server import refusals, schema
+from changeover.sandbox.server.strict import Bucket
+
+QUIET_S = 0.3
+"""The optimiser starts this long after the last write ..."""
+OVERDUE_S = 10.0
+"""... or this long after the first one, when writing never pauses."""
+FLUSH_S = 5.0
+"""The servers' flush interval. What was not flushed is in the core's write-ahead log and survives kill -9."""
+KEPT_OPTIMIZATIONS = 16
+
+T = TypeVar("T")
+
+
+class Collection:
+    """A collection that is open; every method is safe to call from any thread."""
+
+    def __init__(self, directory: Path, state: schema.Document, shard: Any) -> None:
+        self.directory = directory
+        self.name: str = state["name"]
+        self.config: schema.Document = state["config"]
+        self.indexes: dict[str, schema.Document] = state["indexes"]
+        self.completed: list[schema.Document] = []
+        self.buckets: dict[str, Bucket] = {}
+        self.lock = threading.RLock()
+        self._shard = shard
+        self._operation = 0
+        self._first_write: float | None = None
+        self._last_write = 0.0
+        self._flushed = time.monotonic()
+        self._reconfigured = False
+
+    @classmethod
+    def create(cls, root: Path, name: str, config: schema.Document) -> Collection:
+        """A new, empty collection in a folder of its own under `root`."""
+        directory = root / uuid.uuid4().hex
+        (directory / "shard").mkdir(parents=True)
+        shard = edge.EdgeShard.create(str(directory / "shard"), schema.core_config(config))
+        collection = cls(directory, {"name": name, "config": config, "indexes": {}}, shard)
+        collection._save()
+        return collection
+
+    @classmethod
+    def load(cls, directory: Path) -> Collection:
+        """A collection as it was left, also by kill -9; a vector name whose change was cut short is gone."""
+        state = orjson.loads((directory / "collection.json").read_bytes())
+        shard = edge.EdgeShard.load(str(directory / "shard"))
+        if state.get("unfinished"):
+            shard.update(edge.UpdateOperation.delete_vector_name(state["unfinished"]))
+            shard.flush()
+        collection = cls(directory, state, shard)
+        collection._save()
+        return collection
+
+    def read(self, call: Callable[[Any], T]) -> T:
+        """Run a reading call on the core's shard; its refusals become the servers' answers."""
+        with self.lock:
+            try:
+                return call(self._open())
+            except refusals.Refused:
+                raise
+            except Exception as error:
+                raise refusals.from_core(error) from error
+
+    def update(self, operation: Any) -> int:
+        """Apply an update of the core and return its operation id."""
+        with self.lock:
+            self.read(lambda shard: shard.update(operation))
+            now = time.monotonic()
+            self._first_write = self._first_write or now
+            self._last_write = now
+            return self.next_operation()
+
+    def next_operation(self) -> int:
+        """The next operation id."""
+        with self.lock:
+            self._operation += 1
+            return self._operation
+
+    def points(self) -> int:
+        """How many points there are."""
+        count: int = self.read(lambda shard: shard.info().points_count)
+        return count
+
+    def reconfigure(self, config: schema.Document) -> None:
+        """Take a PATCHed configuration: the shard is reloaded with it, and the optimiser looks at it soon."""
+        with self.lock:
+            self.config = config
+            self._save()
+            shard = self._open()
+            shard.flush()
+            shard.close()
+            self._shard = edge.EdgeShard.load(str(self.directory / "shard"), schema.core_config(config))
+            self._first_write = self._last_write = time.monotonic()
+            self._reconfigured = True
+
+    def remember(self, config: schema.Document) -> None:
+        """Take a configuration that does not concern the core: metadata, strict mode, replication."""
+        with self.lock:
+            self.config = config
+            self.buckets.clear()
+            self._save()
+
+    def change_vectors(self, name: str, config: schema.Document, operation: Any) -> int:
+        """Add or delete a vector name; a crash in between leaves the collection without it, never in between."""
+        with self.lock:
+            added = operation is not None and name in {**schema.dense(config), **schema.sparse(config)}
+            if not added:
+                self.config = config
+            self._save(unfinished=name)
+            self._open().flush()
+            applied = self.update(operation)
+            self._open().flush()
+            self.config = config
+            self._save()
+            return applied
+
+    def change_index(self, field: str, shown: schema.Document | None, operation: Any) -> int:
+        """Create (`shown` is what payload_schema says) or delete a payload index."""
+        with self.lock:
+            applied = self.update(operation)
+            self.indexes.pop(field, None)
+            if shown is not None:
+                self.indexes[field] = shown
+            self._save()
+            return applied
+
+    def info(self) -> schema.Document:
+        """The result of `GET /collections/{c}`."""
+        with self.lock:
+            info = self.read(lambda shard: shard.info())
+            payload_schema = {
+                field: {**shown, "points": info.payload_schema[field].points if field in info.payload_schema else 0}
+                for field, shown in self.indexes.items()
+            }
+            return {
+                "status": "yellow" if self._busy(info) else "green",
+                "optimizer_status": "ok",
+                "indexed_vectors_count": info.indexed_vectors_count,
+                "points_count": info.points_count,
+                "segments_count": info.segments_count,
+                "config": self.config,
+                "payload_schema": payload_schema,
+                "update_queue": {"length": 0},
+            }
+
+    def optimizations(self, wanted: set[str]) -> schema.Document:
+        """The result of `GET /collections/{c}/optimizations`; `wanted` names the lists asked for with `?with=`."""
+        with self.lock:
+            info = self.read(lambda shard: shard.info())
+            busy = self._busy(info)
+            segments = [
+                {
+                    "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.directory.name}/{number}")),
+                    "points_count": info.points_count if number == 0 else 0,
+                }
+                for number in range(info.segments_count)
+            ]
+            answer: schema.Document = {
+                "summary": {
+                    "queued_optimizations": int(busy),
+                    "queued_segments": len(segments) if busy else 0,
+                    "queued_points": info.points_count if busy else 0,
+                    "idle_segments": 0 if busy else len(segments),
+                },
+                "running": [self._optimization("optimizing", segments)] if busy else [],
+            }
+            lists = {"queued": [], "completed": self.completed, "idle_segments": [] if busy else segments}
+            return answer | {name: found for name, found in lists.items() if name in wanted}
+
+    def tend(self) -> None:
+        """Flush and optimise when it is time; called again and again by the housekeeper."""
+        now = time.monotonic()
+        with self.lock:
+            if self._shard is None:
+                return
+            if self._first_write is not None:
+                quiet = now - self._last_write >= QUIET_S
+                if quiet or now - self._first_write >= OVERDUE_S:
+                    self._optimise()
+            if now - self._flushed >= FLUSH_S:
+                self._shard.flush()
+                self._flushed = now
+
+    def close(self) -> None:
+        """Flush and close the shard; later calls answer that the collection is gone."""
+        with self.lock:
+            if self._shard is not None:
+                self._shard.flush()
+                self._shard.close()
+                self._shard = None
+
+    def delete(self) -> None:
+        """Remove the collection for good; the state file goes first, so that a crash leaves only rubbish to sweep."""
+        with self.lock:
+            (self.directory / "collection.json").unlink()
+            self.close()
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _open(self) -> Any:
+        if self._shard is None:
+            raise refusals.no_collection(self.name)
+        return self._shard
+
+    def _busy(self, info: Any) -> bool:
+        """Whether the optimiser has something to do: a new configuration, or a segment above the indexing threshold."""
+        if self._first_write is None:
+            return False
+        threshold = self.config["optimizer_config"]["indexing_threshold"] or 0
+        widest = max((parameters["size"] for parameters in schema.dense(self.config).values()), default=0)
+        unindexed_kb = max(0, info.points_count - info.indexed_vectors_count) * widest * 4 / 1024
+        return self._reconfigured or bool(threshold and unindexed_kb > threshold)
+
+    def _optimise(self) -> None:
+        info = self._shard.info()
+        busy = self._busy(info)
+        started = time.time()
+        self._shard.optimize()
+        self._first_write = None
+        self._reconfigured = False
+        if busy:
+            segments = [{"uuid": str(uuid.uuid4()), "points_count": info.points_count}]
+            done = self._optimization("done", segments, started, time.time())
+            self.completed = [done, *self.completed][:KEPT_OPTIMIZATIONS]
+
+    def _optimization(
+        self, status: str, segments: list[schema.Document], started: float | None = None, ended: float | None = None
+    ) -> schema.Document:
+        progress: schema.Document = {"name": "Segment Optimizing", "started_at": moment(started or time.time())}
+        if ended is not None:
+            progress |= {"finished_at": moment(ended), "duration_sec": ended - (started or ended)}
+        return {
+            "uuid": str(uuid.uuid4()),
+            "optimizer": "config mismatch" if self._reconfigured else "indexing",
+            "status": status,
+            "segments": segments,
+            "progress": progress,
+        }
+
+    def _save(self, unfinished: str | None = None) -> None:
+        state = {"name": self.name, "config": self.config, "indexes": self.indexes, "unfinished": unfinished}
+        write_json(self.directory / "collection.json", state)
+
+
+def moment(seconds: float) -> str:
+    """A time of the epoch as the servers write it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON file so that a crash leaves the old or the new content, never a part."""
+    beside = path.with_suffix(".new")
+    with beside.open("wb") as file:
+        file.write(orjson.dumps(document))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
