@@ -12,6 +12,7 @@ from pathlib import Path
 from changeover.checks.model import Finding, Probes
 from changeover.cluster.api import Gateway
 from changeover.decision.answers import Answers
+from changeover.decision.paths import absolute
 from changeover.decision.tree import Asked, propose, view
 from changeover.engine.folder import RunFolder
 from changeover.errors import BlockedError, UsageError
@@ -58,6 +59,7 @@ class Wizard:
 
     def answer(self, answers: Answers) -> None:
         """Replace the answers; everything later is derived anew. A probe of another model is dropped."""
+        answers = absolute(answers, Path.cwd())
         if answers.model != self.answers.model:
             self.probes = Probes(queries=self.probes.queries)
         self.answers = answers

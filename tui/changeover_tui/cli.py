@@ -28,7 +28,7 @@ MODULES = {
     "explain": "explain",
 }
 """Verb -> module of `changeover_tui.verbs`, whose `run(options, environ)` returns the exit code."""
-KEY_FLAGS = ("--api-key", "--apikey", "--key", "--token", "--password")
+KEY_FLAGS = frozenset({"--api-key", "--apikey", "--api_key", "--key", "--token", "--password"})
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; leaves with exit code 2 and one line when they cannot be understood."""
     parser = _parser()
+    if any(word.partition("=")[0].lower() in KEY_FLAGS for word in arguments):
+        parser.error("a key is never an argument: put it into an environment variable and give --api-key-env NAME")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
-        if any(flag.lower().startswith(KEY_FLAGS) for flag in flags):
-            parser.error("a key is never an argument: put it into an environment variable and give --api-key-env NAME")
         parser.error(f"not understood: {', '.join(flags) or 'an argument too many'}")
     return options
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from changeover.decision.answers import set_answer
+from changeover.decision.answers import Answers, set_answer, without_answer
 from changeover.errors import ChangeoverError, UsageError
 from changeover.safe_text import clean
 from changeover_tui.plain.follow import Say
@@ -39,20 +39,26 @@ def _ask(wizard: Wizard, asked: Asked, number: int, prompts: Prompts, say: Say, 
     for line in asked.evidence:
         say(f"   - {line}")
     for option in options(asked):
-        if option.closed:
-            say(f"   closed: {option.label} ({option.closed})")
+        mark = f"closed: {option.closed}" if option.closed else ""
+        if mark or question.kind not in ("choice", "yesno"):
+            say(f"   * {option.value}: {option.label}{f' ({mark})' if mark else ''}")
     while True:
         given = _given(asked, prompts, may_go_back=may_go_back)
         if given == BACK:
             return False
+        is_answer = bool(given) or any(option.value == "" and not option.closed for option in options(asked))
+        if not is_answer and not question.optional:
+            if prompts.automatic:
+                raise UsageError(f"{question.id}: an answer is needed and nothing is proposed")
+            say("   an answer is needed")
+            continue
         try:
-            if given or asked.value is not None:
-                wizard.answer(set_answer(wizard.answers, question.id, given))
+            wizard.answer(_with(wizard.answers, question.id, given if is_answer else None))
             wizard.questions()
         except ChangeoverError as error:
             if prompts.automatic:
                 raise
-            say(str(error).removeprefix("--set "))
+            say(f"   {str(error).removeprefix('--set ')}")
             continue
         say(f"   -> {given or 'nothing'}")
         return True
@@ -61,7 +67,12 @@ def _ask(wizard: Wizard, asked: Asked, number: int, prompts: Prompts, say: Say, 
 def options(asked: Asked) -> list[Option]:
     """The choices of a question, the closed ones with their reason."""
     return [
-        Option(value=text(choice.value), label=choice.label, closed=choice.closed or "") for choice in asked.choices
+        Option(
+            value=one.choice.value,
+            label=one.choice.label + (f": {one.choice.consequence}" if one.choice.consequence else ""),
+            closed="" if one.open else one.reason or "not possible here",
+        )
+        for one in asked.choices
     ]
 
 
@@ -72,14 +83,19 @@ def text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def _with(answers: Answers, question: str, given: str | None) -> Answers:
+    return without_answer(answers, question) if given is None else set_answer(answers, question, given)
+
+
 def _given(asked: Asked, prompts: Prompts, *, may_go_back: bool) -> str:
+    question = asked.question
     proposed = text(asked.value if asked.value is not None else asked.proposal)
-    if asked.choices:
-        rows = options(asked)
+    rows = options(asked)
+    if rows and question.kind in ("choice", "yesno"):
         if all(row.closed for row in rows):
-            raise UsageError(f"{asked.question.id}: every choice is closed: {rows[0].closed}")
+            raise UsageError(f"{question.id}: every choice is closed: {rows[0].closed}")
         if may_go_back and not prompts.automatic:
             rows.append(Option(value=BACK, label="back to the question before"))
-        return prompts.choose(f"{asked.question.id}", rows, proposed)
+        return prompts.choose(question.id, rows, proposed)
     back = " (< goes back)" if may_go_back and not prompts.automatic else ""
-    return clean(prompts.text(f"{asked.question.id}{back}", proposed))
+    return clean(prompts.text(f"{question.id}{back}", proposed))

@@ -40,17 +40,18 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 def _apply(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     from changeover.engine.folder import RunFolder, runs_root
     from changeover.plan import file as plan_file
-    from changeover.wizard import Wizard, refuse_unaccepted
 
     plan = plan_file.load(Path(options.plan))
     accepted = frozenset(options.accept)
     unknown = accepted - {finding.code for finding in plan.findings}
     if unknown:
         raise UsageError(f"--accept {', '.join(sorted(unknown))}: the plan has no such finding")
-    refuse_unaccepted(plan, accepted)
     where = Path(options.run_dir).absolute() if options.run_dir else runs_root(environ) / plan.id
     _refuse_begun(RunFolder(where))
     _same_cluster(plan.job.access, options)
+    from changeover.wizard import Wizard, refuse_unaccepted
+
+    refuse_unaccepted(plan, accepted)
     wizard = Wizard(plan.job.access, environ)
     asyncio.run(_refuse_drift(wizard, plan))
     return wizard.start(plan, accepted, where if options.run_dir else None)

@@ -69,32 +69,16 @@ def access_needed(options: argparse.Namespace, environ: Mapping[str, str]) -> Ac
 def answers_given(path: str | None, sets: list[str]) -> Answers:
     """The answers of a file and of `--set id=value`, which win; relative paths in them are made absolute."""
     from changeover.decision.answers import Answers, from_toml, set_answer
+    from changeover.decision.paths import absolute
 
     answers, base = Answers(), Path.cwd()
     if path is not None:
         answers = from_toml(Path(path))
         base = Path(path).absolute().parent
-    answers = _absolute(answers, base)
+    answers = absolute(answers, base)
     for item in sets:
         question, sign, value = item.partition("=")
         if not sign or not question:
             raise UsageError(f"--set {item}: write it as --set id=value; `changeover explain` lists the ids")
         answers = set_answer(answers, question.strip(), value.strip())
-    return _absolute(answers, Path.cwd())
-
-
-def _absolute(answers: Answers, base: Path) -> Answers:
-    """The engine works in the run folder, so a path must not depend on where the command was given."""
-    import msgspec
-
-    changed = answers
-    for model in ("model", "old_model"):
-        spec = getattr(answers, model)
-        if spec is not None and spec.path:
-            changed = msgspec.structs.replace(
-                changed, **{model: msgspec.structs.replace(spec, path=str(base / Path(spec.path).expanduser()))}
-            )
-    if answers.queries.file:
-        file = str(base / Path(answers.queries.file).expanduser())
-        changed = msgspec.structs.replace(changed, queries=msgspec.structs.replace(answers.queries, file=file))
-    return changed
+    return absolute(answers, Path.cwd())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from changeover_tui.verbs.common import out
+from changeover_tui.verbs.inspect import table
 
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
@@ -14,6 +15,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     if options.topic:
         out(explain.explain(options.topic))
         return 0
-    for line in explain.topics():
-        out(str(line))
+    topics = explain.topics()
+    for line in table(("topic", "what it is"), list(topics.items())):
+        out(line)
     return 0

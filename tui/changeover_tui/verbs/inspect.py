@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Print what there is."""
+    access = access_needed(options, environ)
     from changeover.wizard import Wizard
 
-    return asyncio.run(_run(options, Wizard(access_needed(options, environ), environ)))
+    return asyncio.run(_run(options, Wizard(access, environ)))
 
 
 async def _run(options: argparse.Namespace, wizard: Wizard) -> int:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Print the plan and write its file; exit code 4 and no file when a finding blocks it."""
     import msgspec
-    from changeover.plan.text import as_text
-
-    from changeover.plan.file import to_json
-    from changeover.wizard import Wizard
 
     answers = answers_given(options.answers, options.sets)
-    wizard = Wizard(access_needed(options, environ), environ)
+    access = access_needed(options, environ)
+    from changeover.plan.file import to_json
+    from changeover.plan.text import as_text
+    from changeover.wizard import Wizard
+
+    wizard = Wizard(access, environ)
     wizard.answer(msgspec.structs.replace(answers, collection=options.collection))
     plan = asyncio.run(make(wizard, options.collection))
     if options.output == "-":
