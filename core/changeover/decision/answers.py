@@ -135,10 +135,10 @@ def set_answer(answers: Answers, question: str, value: str) -> Answers:
 
 
 def without_answer(answers: Answers, question: str) -> Answers:
-    """The answers with that one taken back; nothing happens when it was not given or has a value of its own always."""
+    """The answers with that one taken back, or as they are when it was not given; no provider means no model."""
     tree = msgspec.to_builtins(answers)
     node = tree
-    *parents, leaf = question.split(".")
+    *parents, leaf = question.removesuffix(".provider").split(".")
     for parent in parents:
         node = node.get(parent, {})
     node.pop(leaf, None)

@@ -14,7 +14,7 @@ from changeover.decision.questions import Choice, Question, by_id
 from changeover.decision.route import NOT_YET, choose, closed, proposed
 from changeover.errors import ChangeoverError
 from changeover.routes import names
-from changeover.routes.job import BATCH, STREAMS, source_vector
+from changeover.routes.job import BATCH, STREAMS, batch_of, source_vector
 from changeover.survey.model import Survey
 
 
@@ -154,6 +154,11 @@ def _source(survey: Survey, answers: Answers, probes: Probes) -> str | None:
         return None
 
 
+def _batch(survey: Survey, answers: Answers, probes: Probes) -> int:
+    dimension = probes.new_model.dimension if probes.new_model else answers.model.dimension if answers.model else None
+    return batch_of(survey, answers, dimension) if dimension else BATCH
+
+
 TREE: tuple[Row, ...] = (
     Row("avoid", _always, lambda s, a, p: "none", says.avoid, _avoid),
     Row("zero_downtime", _always, lambda s, a, p: True, says.downtime),
@@ -178,7 +183,7 @@ TREE: tuple[Row, ...] = (
         says.names,
     ),
     Row("writers", _always, lambda s, a, p: "unknown", says.writers),
-    Row("limits.batch", _always, lambda s, a, p: BATCH, says.limits),
+    Row("limits.batch", _always, _batch, says.limits),
     Row("limits.streams", _always, lambda s, a, p: STREAMS, says.limits),
     Row("limits.rate", _always, lambda s, a, p: None, says.limits),
     Row("queries.file", _always, lambda s, a, p: None, says.queries),

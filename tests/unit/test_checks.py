@@ -1,0 +1,223 @@
+"""Every check fires where it must and is silent where it must be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from changeover.checks.model import Finding, ModelProbe, Probes
+from changeover.checks.registry import CHECKS, by_code, passed, run
+from changeover.decision.answers import Answers, Limits, TextAnswer, VectorAnswer
+from changeover.explain import explain, topics
+from changeover.survey.model import Alias, Proof, Replica, Rights, Sampled, Shards, Size, State, Survey, Text, Vector
+from tests.unit.surveys import NEW, OLD, PROBES, alias_answer, answers, survey
+
+GREEN = State(color="green", queued_optimizations=0, running_optimizations=0)
+NO_RIGHTS = Rights(read=True, write_points=False, write_collection=False, manage=False)
+TEXTLESS = tuple(Sampled(id=i, payload={"n": i}) for i in range(10))
+SOME_BLANK = tuple(Sampled(id=i, payload={"text": "words here" if i % 2 else " "}) for i in range(10))
+BIG = Size(points=1_000_000, vector_bytes=10**9, payload_bytes=10**9, memory_total_bytes=2 * 10**9)
+
+
+def sized(**changes: Any) -> Size:
+    return msgspec.structs.replace(BIG, **changes)
+
+
+def text(**changes: Any) -> Text:
+    return msgspec.structs.replace(survey().text, **changes)
+
+
+Case = tuple[str, Survey, Answers, Probes, str]
+
+FIRES: list[Case] = [
+    ("vectors-cannot-be-added", survey(version="1.17.1"), answers(), PROBES, "info"),
+    ("vectors-cannot-be-added", survey(version="1.17.1"), answers(route="in-place"), PROBES, "blocker"),
+    ("vectors-cannot-be-added", survey(version="1.18.0"), answers(route="in-place"), PROBES, "blocker"),
+    ("mixed-versions", survey(peers=("1.18.3", "1.19.0")), answers(), PROBES, "blocker"),
+    ("mixed-versions", survey(peers=("1.17.1", "1.18.3")), answers(), PROBES, "warning"),
+    ("unnamed-vector", survey(named=False), answers(), PROBES, "info"),
+    ("unnamed-vector", survey(named=False), answers(route="in-place"), PROBES, "warning"),
+    (
+        "other-vectors",
+        survey(
+            vectors=(
+                Vector(name="text", kind="dense", size=256, distance="Cosine"),
+                Vector(name="words", kind="sparse"),
+            )
+        ),
+        answers(),
+        PROBES,
+        "info",
+    ),
+    ("same-dimension-swap", survey(), answers(), Probes(new_model=ModelProbe(dimension=256)), "warning"),
+    ("custom-shards", survey(shards=Shards(method="custom", keys=("a",))), answers(), PROBES, "blocker"),
+    ("text-missing", survey(sample=TEXTLESS, text=Text()), answers(text=TextAnswer()), PROBES, "blocker"),
+    ("text-missing", survey(), answers(text=TextAnswer(field="nope")), PROBES, "blocker"),
+    ("text-unproven", survey(text=text(proven=None, proofs=())), answers(), PROBES, "warning"),
+    ("text-unproven", survey(text=text(proven=False, proofs=())), answers(), PROBES, "warning"),
+    ("text-unproven", survey(), answers(text=TextAnswer(template="{lang}")), PROBES, "warning"),
+    ("empty-text", survey(sample=SOME_BLANK), answers(), PROBES, "warning"),
+    (
+        "text-truncated",
+        survey(),
+        answers(),
+        Probes(new_model=ModelProbe(dimension=384, max_tokens=128, truncated=0.4)),
+        "info",
+    ),
+    (
+        "model-unusable",
+        survey(),
+        answers(),
+        Probes(new_model=ModelProbe(dimension=0, error="no such folder")),
+        "blocker",
+    ),
+    (
+        "dimension-mismatch",
+        survey(),
+        answers(model=msgspec.structs.replace(NEW, dimension=512)),
+        PROBES,
+        "blocker",
+    ),
+    (
+        "not-normalised",
+        survey(vectors=(Vector(name="text", kind="dense", size=256, distance="Dot"),)),
+        answers(),
+        Probes(new_model=ModelProbe(dimension=384, norm=7.5)),
+        "warning",
+    ),
+    ("same-model", survey(), answers(old_model=NEW), PROBES, "warning"),
+    ("query-model-must-change", survey(), answers(), PROBES, "info"),
+    ("memory-headroom", survey(), answers(), PROBES, "info"),
+    ("memory-headroom", survey(size=sized()), answers(), PROBES, "blocker"),
+    ("memory-headroom", survey(size=sized(memory_total_bytes=2_600_000_000)), answers(), PROBES, "warning"),
+    ("disk-headroom", survey(), answers(), PROBES, "info"),
+    ("disk-headroom", survey(size=sized(disk_free_bytes=10**9)), answers(), PROBES, "blocker"),
+    ("strict-mode-batch", survey(strict={"enabled": True, "upsert_max_batchsize": 50}), answers(), PROBES, "info"),
+    ("rate-limit", survey(strict={"enabled": True, "write_rate_limit": 100}), answers(), PROBES, "warning"),
+    ("request-too-large", survey(), answers(limits=Limits(batch=20_000)), PROBES, "warning"),
+    ("not-green", survey(state=State(color="yellow")), answers(), PROBES, "warning"),
+    ("not-green", survey(state=State(color="red")), answers(), PROBES, "blocker"),
+    ("not-green", survey(state=State(color="green", optimizer_error="no space")), answers(), PROBES, "blocker"),
+    ("optimizer-busy", survey(state=State(color="green", queued_optimizations=2)), answers(), PROBES, "warning"),
+    ("deferred-points", survey(state=State(color="green", deferred_points=7)), answers(), PROBES, "blocker"),
+    (
+        "replica-not-active",
+        survey(shards=Shards(replicas=(Replica(shard=0, peer=1, state="Dead"),))),
+        answers(),
+        PROBES,
+        "blocker",
+    ),
+    ("shard-transfer", survey(shards=Shards(transfers=1)), answers(), PROBES, "blocker"),
+    (
+        "right-missing-read",
+        survey(rights=Rights(read=False, write_points=False, write_collection=False, manage=False)),
+        answers(),
+        PROBES,
+        "blocker",
+    ),
+    ("right-missing-write", survey(rights=NO_RIGHTS), answers(), PROBES, "blocker"),
+    ("right-missing-manage", survey(rights=NO_RIGHTS), answers(route="blue-green"), PROBES, "blocker"),
+    ("clear-text-key", survey(url="http://db.example.com:6333", has_key=True), answers(), PROBES, "warning"),
+    ("plain-name", survey(alias=False, version="1.17.1"), answers(), PROBES, "warning"),
+    (
+        "alias-moved",
+        survey(other_aliases=(Alias(name="prod", collection="other"),)),
+        answers(alias=alias_answer("prod")),
+        PROBES,
+        "blocker",
+    ),
+    (
+        "several-aliases",
+        survey(
+            version="1.17.1",
+            aliases=(Alias(name="docs", collection="docs_v1"), Alias(name="prod", collection="docs_v1")),
+        ),
+        answers(),
+        PROBES,
+        "warning",
+    ),
+    ("unverified", survey(), answers(cutover="when-ready"), PROBES, "warning"),
+    ("no-labelled-queries", survey(), answers(), PROBES, "info"),
+]
+
+CALM = survey(
+    size=Size(points=1000, vector_bytes=10**6, payload_bytes=10**6, memory_total_bytes=10**11, disk_free_bytes=10**12)
+)
+CALM_PROBES = Probes(new_model=PROBES.new_model, queries=100)
+
+TYPED = {
+    "unnamed-vector": (survey(named=False), answers(route="in-place"), PROBES),
+    "text-unproven": (survey(text=text(proven=False, proofs=())), answers(), PROBES),
+    "plain-name": (survey(alias=False, version="1.17.1"), answers(), PROBES),
+    "unverified": (survey(), answers(cutover="when-ready"), PROBES),
+    "same-dimension-swap": (
+        survey(version="1.17.1"),
+        answers(vector=VectorAnswer(name="text")),
+        Probes(new_model=ModelProbe(dimension=256)),
+    ),
+}
+
+
+def of(code: str, found: tuple[Finding, ...]) -> Finding | None:
+    return next((finding for finding in found if finding.code == code), None)
+
+
+@pytest.mark.parametrize(("code", "given", "said", "probes", "severity"), FIRES)
+def test_a_check_fires(code: str, given: Survey, said: Answers, probes: Probes, severity: str) -> None:
+    finding = of(code, run(given, said, probes))
+    assert finding is not None
+    assert finding.severity == severity
+    assert finding.title and finding.remedy + finding.consequence
+    assert code not in dict(passed(given, said, probes))
+
+
+@pytest.mark.parametrize("code", [check.code for check in CHECKS if check.code != "query-model-must-change"])
+def test_a_check_is_silent_on_a_healthy_collection(code: str) -> None:
+    assert of(code, run(CALM, answers(), CALM_PROBES)) is None
+    assert code in dict(passed(CALM, answers(), CALM_PROBES))
+
+
+def test_every_check_is_tried_above_and_explained() -> None:
+    assert {check.code for check in CHECKS} == {case[0] for case in FIRES}
+    for check in CHECKS:
+        assert by_code(check.code) is check
+        assert explain(check.code) == check.explain
+        assert check.code in topics()
+
+
+@pytest.mark.parametrize("code", sorted(TYPED))
+def test_what_is_dangerous_must_be_typed(code: str) -> None:
+    finding = of(code, run(*TYPED[code]))
+    assert finding is not None
+    assert finding.acknowledge
+
+
+def test_blockers_come_first() -> None:
+    found = run(survey(state=State(color="red"), rights=NO_RIGHTS), answers(), PROBES)
+    severities = [finding.severity for finding in found]
+    assert severities == sorted(severities, key=["blocker", "warning", "info"].index)
+
+
+def test_a_proof_names_its_figures() -> None:
+    proofs = (Proof(template="{text}", prefix="", n=40, median=0.71, low=0.5, share=0.0),)
+    finding = of("text-unproven", run(survey(text=text(proven=False, proofs=proofs)), answers(old_model=OLD), PROBES))
+    assert finding is not None
+    assert "0.71" in finding.measured
+
+
+def test_memory_that_is_tight_is_no_blocker_on_disk() -> None:
+    said = answers(vector=VectorAnswer(on_disk=True))
+    finding = of("memory-headroom", run(survey(size=sized()), said, PROBES))
+    assert finding is not None
+    assert finding.severity == "warning"
+
+
+def test_a_key_on_loopback_is_not_reported() -> None:
+    assert of("clear-text-key", run(survey(has_key=True), answers(), PROBES)) is None
+    assert of("clear-text-key", run(survey(url="https://db.example.com", has_key=True), answers(), PROBES)) is None
+
+
+def test_green_state_has_no_finding() -> None:
+    assert of("not-green", run(survey(state=GREEN), answers(), PROBES)) is None
