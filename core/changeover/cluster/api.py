@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -51,6 +52,10 @@ class Optimizations(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway(Protocol):
     """Single requests, async. Every method raises ClusterError; names may be collections or aliases unless said."""
 
+    @property
+    def inexact_counts(self) -> AbstractSet[str]:
+        """Names that were counted approximately, because strict mode forbids exact counts there."""
+
     async def version(self) -> str: ...
     async def send(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
         """Send one REST request exactly as given; returns `result` of the answer.
@@ -70,7 +75,7 @@ class Gateway(Protocol):
         ...
 
     async def count(self, name: str, filter: Filter | None = None) -> int:
-        """Exact; approximate only where strict mode forbids exact counts (then a note is on `inexact_counts`)."""
+        """Exact; approximate only where strict mode forbids exact counts (the name is then in `inexact_counts`)."""
         ...
 
     async def retrieve(

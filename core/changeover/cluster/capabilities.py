@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Version = tuple[int, int, int]
@@ -25,14 +26,18 @@ Feature = Literal[
     "server_bm25",
     "text_scoring",
     "drops_stale_vectors",
+    "random_sample",
+    "turbo_quantization",
+    "legacy_search",
 ]
 
 
 class Capability(NamedTuple):
-    """From which version on, and what happens before it."""
+    """From which version on, what happens without it, and from which version on it is gone again."""
 
     since: Version
     otherwise: str
+    until: Version | None = None
 
 
 TABLE: dict[Feature, Capability] = {
@@ -53,6 +58,9 @@ TABLE: dict[Feature, Capability] = {
     "server_bm25": Capability((1, 15, 2), "inference error"),
     "text_scoring": Capability((1, 20, 0), "unknown parameter"),
     "drops_stale_vectors": Capability((1, 19, 0), "an upsert can leave a stale vector (measured on 1.18.3)"),
+    "random_sample": Capability((1, 11, 0), "400"),
+    "turbo_quantization": Capability((1, 18, 0), "400 (measured on 1.17.1)"),
+    "legacy_search": Capability((1, 0, 0), "404: applications on old clients break", (1, 19, 0)),
 }
 
 
@@ -64,11 +72,29 @@ def parse_version(text: str) -> Version:
     return int(match[1]), int(match[2]), int(match[3] or 0)
 
 
-def lowest(versions: list[str]) -> str:
-    """The lowest of several versions."""
+def lowest(versions: Iterable[str]) -> str:
+    """The lowest of several versions; raises ValueError for none."""
     return min(versions, key=parse_version)
 
 
 def supports(feature: Feature, version: str) -> bool:
     """Whether a server of this version can do it."""
-    return parse_version(version) >= TABLE[feature].since
+    capability, asked = TABLE[feature], parse_version(version)
+    return asked >= capability.since and (capability.until is None or asked < capability.until)
+
+
+class Capabilities(NamedTuple):
+    """What all servers of a cluster can do together."""
+
+    version: str
+    """The lowest of their versions."""
+    highest: str
+
+    @classmethod
+    def of(cls, *versions: str) -> Capabilities:
+        """From the versions of all peers."""
+        return cls(lowest(versions), max(versions, key=parse_version))
+
+    def supports(self, feature: Feature) -> bool:
+        """Whether every server can do it."""
+        return supports(feature, self.version) and supports(feature, self.highest)

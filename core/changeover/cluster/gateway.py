@@ -36,8 +36,8 @@ class QdrantGateway:
                 url=address.url, api_key=address.key, timeout=int(TIMEOUT_S), check_compatibility=False
             )
         self._version: str | None = None
-        self.inexact_counts = False
-        """Set when strict mode forbade an exact count and an approximate one was taken."""
+        self.inexact_counts: set[str] = set()
+        """Names of collections whose strict mode forbids exact counts; approximate ones were taken."""
 
     def __repr__(self) -> str:
         return f"QdrantGateway({self._address.url})"
@@ -100,7 +100,7 @@ class QdrantGateway:
 
     async def count(self, name: str, filter: Filter | None = None) -> int:
         """Exact; approximate where strict mode forbids exact counts (`Exact search disabled`)."""
-        body: dict[str, Any] = {"exact": not self.inexact_counts}
+        body: dict[str, Any] = {"exact": name not in self.inexact_counts}
         if filter is not None:
             body["filter"] = filter
         path = f"/collections/{segment(name)}/points/count"
@@ -110,7 +110,7 @@ class QdrantGateway:
             if "Exact search disabled" not in str(error):
                 raise
         answer = int((await self.send("POST", path, {**body, "exact": False}))["count"])
-        self.inexact_counts = True
+        self.inexact_counts.add(name)
         return answer
 
     async def retrieve(
@@ -135,7 +135,7 @@ class QdrantGateway:
         vectors: bool | Sequence[str] = False,
         filter: Filter | None = None,
     ) -> tuple[list[Point], PointId | None]:
-        """One page in id order and the id to go on from."""
+        """One page in id order and the id to go on from; a smaller page where strict mode limits queries."""
         body: dict[str, Any] = {
             "limit": limit,
             "with_payload": _select(payload),
@@ -143,7 +143,7 @@ class QdrantGateway:
         }
         body |= {"offset": offset} if offset is not None else {}
         body |= {"filter": filter} if filter is not None else {}
-        result = await self.send("POST", f"/collections/{segment(name)}/points/scroll", body)
+        result = await self._limited(f"/collections/{segment(name)}/points/scroll", body)
         return [point(row) for row in result["points"]], result.get("next_page_offset")
 
     async def sample(
@@ -156,15 +156,18 @@ class QdrantGateway:
             "with_payload": _select(payload),
             "with_vector": select_vectors(vectors),
         }
-        path = f"/collections/{segment(name)}/points/query"
+        result = await self._limited(f"/collections/{segment(name)}/points/query", body)
+        return [point(row) for row in result["points"]]
+
+    async def _limited(self, path: str, body: dict[str, Any]) -> Any:
+        """Ask again for as many as strict mode allows, when it says that they were too many."""
         try:
-            result = await self.send("POST", path, body)
+            return await self.send("POST", path, body)
         except ClusterError as error:
             allowed = re.search(r'Limit exceeded \d+ > (\d+) for "limit"', str(error))
-            if allowed is None:
+            if allowed is None or int(allowed[1]) < 1:
                 raise
-            result = await self.send("POST", path, {**body, "limit": int(allowed[1])})
-        return [point(row) for row in result["points"]]
+        return await self.send("POST", path, {**body, "limit": int(allowed[1])})
 
     async def search(
         self,

@@ -24,8 +24,8 @@ def checked(values: NDArray[np.float32], ids: Sequence[PointId], name: str) -> t
     if rows.ndim != 2 or len(rows) != len(ids):
         raise ValueError(f"{name}: {rows.shape} values for {len(ids)} points")
     finite = np.isfinite(rows)
-    whole = finite.all(axis=1)
-    absent = np.isnan(rows).all(axis=1)
+    whole = np.logical_and.reduce(finite, axis=1)
+    absent = np.logical_and.reduce(np.isnan(rows), axis=1)
     odd = np.flatnonzero(~whole & ~absent)
     if len(odd):
         label = f"vector {name!r}" if name else "the vector"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from changeover.cluster.address import Address
 from changeover.cluster.api import Filter, Page
@@ -28,6 +28,13 @@ OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
+
+
+class Identity(NamedTuple):
+    """What tells one server from another: its version and the names of its collections."""
+
+    version: str
+    collections: frozenset[str]
 
 
 class GrpcPage:
@@ -81,24 +88,26 @@ class GrpcWire:
         return f"GrpcWire({self._address.host}:{self._address.grpc_port})"
 
     def answers(self) -> bool:
-        """Whether a Qdrant answers on that port within three seconds."""
-        return self.version() is not None
+        """Whether a Qdrant that takes this key answers on that port within three seconds."""
+        return self.identity() is not None
 
-    def version(self) -> str | None:
-        """What the health check on that port says, or None when no Qdrant answers within three seconds."""
+    def identity(self) -> Identity | None:
+        """Who answers on that port, or None when no Qdrant does within three seconds."""
         import grpc
         from qdrant_client import grpc as messages
 
         channel = self._open()
+        how = {"timeout": PROBE_S, "metadata": self._metadata, "wait_for_ready": True}
         try:
-            stub = messages.QdrantStub(channel)  # type: ignore[no-untyped-call]
-            request = messages.HealthCheckRequest()
-            answer = stub.HealthCheck(request, timeout=PROBE_S, metadata=self._metadata, wait_for_ready=True)
+            health = messages.QdrantStub(channel).HealthCheck(messages.HealthCheckRequest(), **how)  # type: ignore[no-untyped-call]
+            listed = messages.CollectionsStub(channel).List(messages.ListCollectionsRequest(), **how)  # type: ignore[no-untyped-call]
         except grpc.RpcError:
             return None
         finally:
             channel.close()
-        return str(answer.version) if "qdrant" in answer.title.lower() else None
+        if "qdrant" not in health.title.lower():
+            return None
+        return Identity(health.version, frozenset(c.name for c in listed.collections))
 
     def _open(self) -> Any:
         import grpc

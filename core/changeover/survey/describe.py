@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from changeover import words
+from changeover.safe_text import clean
 from changeover.survey.model import Survey, Vector
 
 
 def lines(survey: Survey) -> tuple[tuple[str, str], ...]:
-    """What the cluster and the collection are, top down."""
-    cluster, size, state, text = survey.cluster, survey.size, survey.state, survey.text
+    """What the cluster and the collection are, top down; names of the cluster's are made safe to print."""
+    cluster, size, state = survey.cluster, survey.size, survey.state
     peers = f", {len(cluster.peers)} peers" if len(cluster.peers) > 1 else ""
     rows = [
         ("server", f"Qdrant {cluster.version} at {cluster.url}{peers}"),
@@ -22,40 +24,36 @@ def lines(survey: Survey) -> tuple[tuple[str, str], ...]:
         ("state", _state(survey)),
         *(("vector", vector_words(v, size.points)) for v in survey.vectors),
         ("size", f"vectors {in_bytes(size.vector_bytes)}, payload about {in_bytes(size.payload_bytes)}"),
-        ("shards", f"{survey.shards.number}, replication {survey.shards.replication_factor}"),
+        ("shards", _shards(survey)),
         ("indexes", ", ".join(f"{i.field} ({i.schema.get('type')})" for i in survey.indexes) or "none"),
         ("strict mode", ", ".join(f"{k}={v}" for k, v in survey.strict.items() if v is not None) or "off"),
-        ("text", text.template or "no payload field looks like text"),
+        ("text", _text(survey)),
         ("text proven", _proven(survey)),
     ]
     if state.optimizer_error:
         rows.append(("optimizer error", state.optimizer_error))
     if size.memory_total_bytes:
         rows.append(("memory", f"{in_bytes(size.memory_total_bytes)} on the server's machine"))
-    return (*rows, *(("note", note) for note in survey.notes))
+    return tuple((label, clean(value)) for label, value in (*rows, *(("note", note) for note in survey.notes)))
 
 
 def vector_words(vector: Vector, points: int) -> str:
     """One vector in words."""
     name = vector.name or "(unnamed)"
     if vector.kind == "sparse":
-        words = f"{name}: sparse"
+        line = f"{name}: sparse"
     else:
         kind = "multivector, " if vector.kind == "multi" else ""
-        words = f"{name}: {kind}{vector.size} numbers, {vector.distance}"
-        words += ", on disk" if vector.on_disk else ""
+        line = f"{name}: {kind}{vector.size} numbers, {vector.distance}"
+        line += ", on disk" if vector.on_disk else ""
     if vector.points is not None and vector.points != points:
-        words += f", on {vector.points:,} points"
-    return words
+        line += f", on {vector.points:,} points"
+    return line
 
 
-def in_bytes(size: float) -> str:
+def in_bytes(count: float) -> str:
     """A number of bytes for people."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit in ("B", "KB") else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    return words.size(count)
 
 
 def _rights(survey: Survey) -> str:
@@ -79,13 +77,42 @@ def _state(survey: Survey) -> str:
     return ", ".join(parts)
 
 
+def _shards(survey: Survey) -> str:
+    shards = survey.shards
+    parts = [f"{shards.number}, replication {shards.replication_factor}"]
+    if shards.method != "auto":
+        parts.append(f"{shards.method} sharding by {', '.join(map(str, shards.keys)) or 'keys'}")
+    waiting = sum(replica.state != "Active" for replica in shards.replicas)
+    if waiting:
+        parts.append(f"{words.plural(waiting, 'replica')} not active")
+    if shards.transfers or shards.resharding:
+        parts.append("shards are being moved")
+    return ", ".join(parts)
+
+
+def _text(survey: Survey) -> str:
+    text = survey.text
+    if not survey.sample:
+        return "unknown: the collection has no points"
+    if text.template is None:
+        return "no payload field looks like text"
+    # A newline between two fields is part of the answer, so it is shown.
+    parts = [text.template.replace("\n", "\\n")]
+    if text.missing:
+        parts.append(f"missing on {text.missing:.0%} of the sample")
+    if text.empty:
+        parts.append(f"blank on {text.empty:.0%} of the sample")
+    return ", ".join(parts)
+
+
 def _proven(survey: Survey) -> str:
     text = survey.text
     if text.proven is None:
-        return "not tried: no old model was given"
+        return "not tried: no old model was given" if text.old_model is None else "not tried: there is no text"
     best = text.proofs[0] if text.proofs else None
     if best is None:
-        return "no: the old model gives vectors of another size"
+        return "no: the old model could not have made these vectors"
     verdict = "yes" if text.proven else "no"
     prefix = f" with prefix {best.prefix!r}" if best.prefix else ""
-    return f"{verdict}: {best.template!r}{prefix} gives the stored vectors at cosine {best.median} (median of {best.n})"
+    cosine = f"a median cosine of {best.median:.4f} on {words.plural(best.n, 'point')}"
+    return f"{verdict}: {best.template!r}{prefix} gives the stored vectors at {cosine}"

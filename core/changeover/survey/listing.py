@@ -9,6 +9,7 @@ import msgspec
 
 from changeover.cluster.api import Gateway
 from changeover.cluster.errors import ClusterError
+from changeover.survey.model import Vector
 from changeover.survey.shape import vectors_of
 
 AT_ONCE = 8
@@ -23,7 +24,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """Each vector in words: `text 384 Cosine`, `keywords sparse`."""
     aliases: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
-    """What stands out: its colour when not green, `unnamed`, `unreadable`."""
+    """What stands out: its colour when not green, `unnamed`, `empty`, `unreadable`."""
 
 
 async def list_collections(gateway: Gateway) -> tuple[Listed, ...]:
@@ -49,8 +50,14 @@ def _listed(name: str, info: dict[str, Any], aliases: tuple[str, ...]) -> Listed
         flags.append(str(info.get("status")))
     if any(v.name == "" for v in vectors):
         flags.append("unnamed")
-    words = tuple(
-        f"{v.name or '(unnamed)'} sparse" if v.kind == "sparse" else f"{v.name or '(unnamed)'} {v.size} {v.distance}"
-        for v in vectors
-    )
+    if not info.get("points_count"):
+        flags.append("empty")
+    words = tuple(map(_words, vectors))
     return Listed(name=name, points=info.get("points_count") or 0, vectors=words, aliases=aliases, flags=tuple(flags))
+
+
+def _words(vector: Vector) -> str:
+    name = vector.name or "(unnamed)"
+    if vector.kind == "sparse":
+        return f"{name} sparse"
+    return f"{name} {vector.size} {vector.distance}{' multivector' if vector.kind == 'multi' else ''}"

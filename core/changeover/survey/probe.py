@@ -15,7 +15,6 @@ from changeover.survey.model import Survey
 from changeover.survey.template import render
 
 TEXTS = 64
-WARM_UP = 4
 
 
 async def take_probes(survey: Survey, answers: Answers, environ: Mapping[str, str]) -> Probes:
@@ -27,11 +26,9 @@ async def take_probes(survey: Survey, answers: Answers, environ: Mapping[str, st
     if answers.queries.file:
         from changeover.quality.queries import read
 
-        path = Path(answers.queries.file)
-        if not path.exists():
-            raise UsageError(
-                f"queries.file {path}: no such file; give a JSONL file of labelled queries or leave it out"
-            )
+        path = Path(answers.queries.file).expanduser()
+        if not path.is_file():
+            raise UsageError(f"queries.file {path}: no such file; give a JSONL file of labelled queries")
         queries = sum(1 for query in read(path) if query.relevant)
     if answers.model is None:
         return Probes(queries=queries)
@@ -46,7 +43,7 @@ def probe_model(spec: ModelSpec, texts: list[str], environ: Mapping[str, str]) -
     """What the model does with these texts; blocking. Never raises for what is wrong with the model."""
     import numpy as np
 
-    from changeover.embed.protocol import DimensionMismatch, load
+    from changeover.embed.protocol import DimensionMismatch, TextRejected, load
 
     try:
         model = load(spec, environ)
@@ -55,9 +52,15 @@ def probe_model(spec: ModelSpec, texts: list[str], environ: Mapping[str, str]) -
     except ChangeoverError as error:
         return ModelProbe(dimension=0, error=str(error))
     try:
-        model.embed_documents(texts[:WARM_UP])
+        model.embed_query(texts[0])
         begun = time.perf_counter()
-        vectors = model.embed_documents(texts)
+        try:
+            vectors = model.embed_documents(texts)
+        except TextRejected as error:
+            # Single texts that a model refuses are skipped by the engine too; none left is an error.
+            if len(error.rejected) == len(texts):
+                raise
+            vectors = error.vectors
         elapsed = time.perf_counter() - begun
         counts = [model.count_tokens([text]) for text in texts]
         limit = model.max_tokens
@@ -67,7 +70,7 @@ def probe_model(spec: ModelSpec, texts: list[str], environ: Mapping[str, str]) -
             texts_per_s=round(len(texts) / max(elapsed, 1e-6), 1),
             tokens_per_text=round(sum(counts) / len(counts), 1),
             truncated=round(sum(c >= limit for c in counts) / len(counts), 3) if limit else 0.0,
-            norm=round(float(np.linalg.norm(vectors, axis=1).mean()), 4),
+            norm=round(float(np.nanmean(np.linalg.norm(vectors, axis=1))), 4),
             fingerprint=model.fingerprint.digest,
         )
     except ChangeoverError as error:

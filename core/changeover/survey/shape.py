@@ -14,7 +14,8 @@ def vectors_of(info: dict[str, Any]) -> tuple[Vector, ...]:
     """Dense, multi and sparse vectors; the unnamed one has the name ""."""
     params = info["config"]["params"]
     dense = params.get("vectors") or {}
-    if "size" in dense:
+    # A named vector may itself be called "size".
+    if isinstance(dense.get("size"), int):
         dense = {"": dense}
     found = [
         Vector(

@@ -14,7 +14,7 @@ from changeover.cluster.errors import ClusterError
 from changeover.embed.model import ModelSpec
 from changeover.errors import UsageError
 from changeover.plan.model import Access
-from changeover.survey import condition, samples, servers, shape, text
+from changeover.survey import condition, proof, samples, servers, shape, text
 from changeover.survey.model import Alias, Survey, Vector
 
 
@@ -32,12 +32,12 @@ async def take(
     info = await gateway.collection(name)
     cluster, notes = await servers.servers_of(gateway, resolve(access, environ), name)
     shards, shard_note = await shape.shards_of(gateway, name, info)
-    sample, cuts, sample_note = await samples.sample_of(gateway, name)
+    sample = await samples.sample_of(gateway, name)
     vectors = await _counted(gateway, name, shape.vectors_of(info))
-    found = text.propose(sample, old_model)
-    source = next((v.name for v in vectors if v.kind == "dense"), None)
-    if old_model is not None and source is not None:
-        found = await text.prove(gateway, name, source, found, sample, environ)
+    found, proof_note = text.propose(sample.points, old_model), ""
+    if old_model is not None:
+        found, proof_note = await proof.prove(gateway, name, vectors, found, sample.points, environ)
+    size, size_notes = await condition.size_of(gateway, name, vectors, sample.points, found.template)
     config = info["config"]
     return Survey(
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -46,7 +46,7 @@ async def take(
         cluster=cluster,
         vectors=vectors,
         state=await condition.state_of(gateway, name, info),
-        size=await condition.size_of(gateway, name, vectors, sample, found.template),
+        size=size,
         indexes=shape.indexes_of(info),
         aliases=tuple(Alias(name=a, collection=c) for a, c in sorted(aliases.items()) if c == name),
         other_aliases=tuple(Alias(name=a, collection=c) for a, c in sorted(aliases.items()) if c != name),
@@ -55,10 +55,10 @@ async def take(
         strict=_strict(config.get("strict_mode_config")),
         config=config,
         metadata=config.get("metadata") or {},
-        sample=sample,
+        sample=sample.points,
         text=found,
-        id_cuts=cuts,
-        notes=tuple(note for note in (*notes, shard_note, sample_note) if note),
+        id_cuts=sample.cuts,
+        notes=tuple(note for note in (*notes, shard_note, sample.note, proof_note, *size_notes) if note),
     )
 
 
@@ -68,6 +68,8 @@ def real_name(asked: str, names: tuple[str, ...], aliases: Mapping[str, str]) ->
         return aliases[asked]
     if asked in names:
         return asked
+    if not asked.strip():
+        raise UsageError("the name of the collection is empty; `changeover inspect` lists what there is")
     near = difflib.get_close_matches(asked, [*names, *aliases], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "`changeover inspect` lists what there is"
     raise UsageError(f"there is no collection or alias {asked!r} on this cluster; {hint}")
