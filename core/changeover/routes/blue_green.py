@@ -48,7 +48,7 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: 
             plan.Request(
                 method="PUT",
                 path=f"{target}/index?wait=true",
-                body={"field_name": index.field, "field_schema": index.schema},
+                body={"field_name": index.field, "field_schema": _field_schema(index.schema)},
             )
             for index in survey.indexes
         )
@@ -115,3 +115,8 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return value
+
+
+def _field_schema(schema: dict[str, Any]) -> Any:
+    """The type's name where that is all: as an object the server would fill in the parameters that it left out."""
+    return schema["type"] if schema.keys() == {"type"} else schema

@@ -14,6 +14,9 @@ from changeover.routes.slices import slices
 from changeover.survey.model import Survey
 
 
+RECORDED = ("provider", "name", "document_prefix", "query_prefix", "pooling", "normalise")
+
+
 def load(survey: Survey, job: plan.Job) -> plan.Load:
     """The load over fixed slices."""
     parts = slices(survey.id_cuts, survey.size.points, job.streams)
@@ -45,7 +48,9 @@ def metadata(survey: Survey, job: plan.Job, collection: str, run: str) -> tuple[
     """Record the model in the collection, where the server keeps metadata (1.16) and the key may write it."""
     if not supports("metadata", server_version(survey)) or not survey.cluster.rights.manage:
         return ()
-    model = {key: value for key, value in msgspec.to_builtins(job.model).items() if key != "api_key_env"}
+    # Only what makes the vectors what they are: no paths, URLs or names of variables of this machine.
+    model = {key: value for key, value in msgspec.to_builtins(job.model).items() if key in RECORDED}
+    model["dimension"] = job.dimension
     body = {"metadata": {"changeover": {"run": run, "vector": job.target_vector, "text": job.template, "model": model}}}
     request = plan.Request(method="PATCH", path=f"/collections/{quote(collection, safe='')}", body=body)
     return (plan.WriteMetadata(id="write-metadata", title="Record the model", request=request),)

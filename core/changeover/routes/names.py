@@ -25,8 +25,8 @@ def collection_name(source: str, taken: Collection[str]) -> str:
 def vector_name(model: str, taken: Collection[str]) -> str:
     """A vector name from the model's: its last path part, legal, short enough and free."""
     last = model.rstrip("/").rpartition("/")[2] or "new"
-    base = ILLEGAL.sub("-", last).strip("-. ") or "new"
-    base = base.encode()[: LONGEST - 4].decode("utf-8", "ignore")
+    base = ILLEGAL.sub("-", last).encode("utf-8", "ignore")[: LONGEST - 4].decode("utf-8", "ignore")
+    base = base.strip().strip("-. ") or "new"
     name, number = base, 1
     while name in taken:
         number += 1
