@@ -18,7 +18,7 @@ WRONG: tuple[tuple[str, str], ...] = (
         "WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_EOF|SSL",
         "it does not speak TLS there; try http:// or another port",
     ),
-    ("refused", "nothing listens there; start Qdrant, or correct --url"),
+    ("refused|All connection attempts failed", "nothing listens there; start Qdrant, or correct --url"),
     ("Timeout|timed out", "no answer in time; check the address and what lies between"),
     (
         "RemoteProtocolError|disconnected|reset by peer",
