@@ -217,8 +217,7 @@ async def _hang_up(request: Request) -> Response:
     """Close the connection without an answer; ASGI has no word for it, so the server's transport is asked."""
     cycle = request.receive.__self__  # type: ignore[attr-defined]
     cycle.transport.abort()
-    while not cycle.disconnected:
-        await asyncio.sleep(0)
+    await request.receive()
     return Response(b"")
 
 

@@ -6,7 +6,6 @@ qdrant-edge-py 0.9.0), so nothing is lost, and a shard can be reloaded without a
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -269,10 +268,10 @@ def moment(seconds: float) -> str:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a JSON file so that a crash leaves the old or the new content, never a part."""
+    """Write a JSON file so that a killed process leaves the old or the new content, never a part.
+
+    No fsync: a sandbox has to survive kill -9, not a power cut.
+    """
     beside = path.with_suffix(".new")
-    with beside.open("wb") as file:
-        file.write(orjson.dumps(document))
-        file.flush()
-        os.fsync(file.fileno())
+    beside.write_bytes(orjson.dumps(document))
     beside.replace(path)

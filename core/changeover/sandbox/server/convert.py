@@ -181,7 +181,7 @@ TOKENIZERS = {
 
 def index_schema(given: Any) -> tuple[dict[str, Any], Any]:
     """A `field_schema` as `payload_schema` shows it (without points), and as the core takes it."""
-    kind = given.get("type") if isinstance(given, dict) else given
+    kind = str(given.get("type") if isinstance(given, dict) else given)
     if kind not in INDEXES:
         raise refusals.malformed("data did not match any variant of untagged enum PayloadFieldSchema")
     plain, parameters, keys = INDEXES[kind]

@@ -26,6 +26,8 @@ MATCHES = {
     "except": edge.MatchExcept,
     "prefix": edge.MatchPrefix,
 }
+_SLICE: Any = vars(edge)["SliceCondition"]
+"""In qdrant-edge-py 0.9.0, and missing from its type stubs."""
 MATCH_INDEXES = {"text": ("text",), "text_any": ("text",), "phrase": ("text",)}
 
 
@@ -42,7 +44,9 @@ class Filters:
             return None
         if not isinstance(given, dict):
             raise refusals.malformed("invalid type: expected struct Filter")
-        clauses = {name: [self._condition(one) for one in _list(given[name])] for name in CLAUSES if given.get(name)}
+        clauses: dict[str, Any] = {
+            name: [self._condition(one) for one in _list(given[name])] for name in CLAUSES if given.get(name)
+        }
         fewest = given.get("min_should")
         if fewest:
             conditions = [self._condition(one) for one in fewest["conditions"]]
@@ -57,7 +61,7 @@ class Filters:
         if "has_id" in given:
             return edge.HasIdCondition(set(point_ids(given["has_id"])))
         if "slice" in given and self._generation.knows_slices:
-            return edge.SliceCondition(given["slice"]["total"], given["slice"]["index"])
+            return _SLICE(given["slice"]["total"], given["slice"]["index"])
         if isinstance(given.get("is_empty"), dict):
             return edge.IsEmptyCondition(given["is_empty"]["key"])
         if isinstance(given.get("is_null"), dict):

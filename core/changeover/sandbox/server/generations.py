@@ -22,8 +22,6 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """The `slice` filter condition; otherwise 400."""
     knows_turbo: bool
     """TurboQuant quantization; otherwise 400."""
-    has_legacy_search: bool
-    """POST /collections/{c}/points/search; otherwise 404 with an empty body."""
     keeps_stale_vectors: bool
     """An upsert keeps the vectors and the payload that it omits when the point sits in an optimised segment."""
     names_vector_of_wrong_size: bool
@@ -45,7 +43,6 @@ GENERATIONS: dict[str, Generation] = {
         has_quotas=False,
         knows_slices=False,
         knows_turbo=False,
-        has_legacy_search=True,
         keeps_stale_vectors=True,
         names_vector_of_wrong_size=False,
         lists_slow_updates=True,
@@ -60,7 +57,6 @@ GENERATIONS: dict[str, Generation] = {
         has_quotas=False,
         knows_slices=False,
         knows_turbo=True,
-        has_legacy_search=True,
         keeps_stale_vectors=True,
         names_vector_of_wrong_size=True,
         lists_slow_updates=True,
@@ -75,7 +71,6 @@ GENERATIONS: dict[str, Generation] = {
         has_quotas=True,
         knows_slices=True,
         knows_turbo=True,
-        has_legacy_search=False,
         keeps_stale_vectors=False,
         names_vector_of_wrong_size=True,
         lists_slow_updates=False,

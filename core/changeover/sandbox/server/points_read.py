@@ -80,7 +80,7 @@ def query_batch(call: Call) -> list[dict[str, Any]]:
 
 
 def search(call: Call) -> list[dict[str, Any]]:
-    """POST /collections/{c}/points/search, gone from 1.19."""
+    """POST /collections/{c}/points/search, the older form of a query; 1.19.0 still answers it (recorded)."""
     body = dict(call.body)
     vector = body.pop("vector", None)
     named = isinstance(vector, dict) and "name" in vector

@@ -67,7 +67,7 @@ class SandboxServer:
         self._end()
 
     def kill(self) -> None:
-        """Kill the server as a power cut would (SIGKILL); a given folder can be started again."""
+        """Kill the server (SIGKILL); a given folder can be started again and has everything that was acknowledged."""
         self._process.kill()
         self._end()
 

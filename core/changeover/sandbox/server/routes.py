@@ -63,7 +63,7 @@ ROWS: tuple[Row, ...] = (
     Row("POST", f"{C}/points/count", points_read.count),
     Row("POST", f"{C}/points/query", points_read.query),
     Row("POST", f"{C}/points/query/batch", points_read.query_batch),
-    Row("POST", f"{C}/points/search", points_read.search, known=lambda generation: generation.has_legacy_search),
+    Row("POST", f"{C}/points/search", points_read.search),
     Row("POST", f"{C}/facet", points_read.facet),
     Row("PUT", f"{C}/points/vectors", points_write.update_vectors, "write"),
     Row("POST", f"{C}/points/vectors/delete", points_write.delete_vectors, "write"),

@@ -34,8 +34,7 @@ def create(call: Call) -> dict[str, Any]:
             file.write(orjson.dumps({"name": collection.name, "config": collection.config}) + b"\n")
             offset = None
             while True:
-                request = edge.ScrollRequest(offset=offset, limit=PAGE, with_payload=True, with_vector=True)
-                found, offset = collection.read(lambda shard, request=request: shard.scroll(request))
+                found, offset = _page(collection, offset)
                 for one in records(found):
                     file.write(orjson.dumps(one, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
                 if offset is None:
@@ -65,6 +64,12 @@ def delete(call: Call) -> bool:
     path.with_suffix(".json").unlink(missing_ok=True)
     path.unlink()
     return True
+
+
+def _page(collection: Collection, offset: Any) -> tuple[list[Any], Any]:
+    request = edge.ScrollRequest(offset=offset, limit=PAGE, with_payload=True, with_vector=True)
+    page: tuple[list[Any], Any] = collection.read(lambda shard: shard.scroll(request))
+    return page
 
 
 def _folder(collection: Collection) -> Path:
