@@ -117,9 +117,7 @@ def test_who_answers_is_known_and_the_key_is_sent(service: Service, wire: GrpcWi
     assert KEY not in repr(wire)
 
 
-def test_another_kind_of_server_does_not_count(
-    service: Service, running: tuple[Service, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_kind_of_server_does_not_count(service: Service, running: tuple[Service, int]) -> None:
     service.title = "some other service"
     access = Access(url="http://127.0.0.1:1", grpc_port=running[1])
     rest = open_wire(access, {})
