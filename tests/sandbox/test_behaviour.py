@@ -73,7 +73,7 @@ def test_an_upsert_of_one_vector_leaves_the_other_stale_in_an_optimised_segment_
         put(http18, path, {"id": 1, "vector": {"old": [1, 0]}})
         assert get(http18, path, 1)["payload"] == {"text": "edited"}
     finally:
-        server18.settings(optimised_from=1000)
+        server18.settings()
 
 
 def test_a_small_collection_counts_as_not_optimised(http18: httpx.Client) -> None:
@@ -229,6 +229,38 @@ def test_payload_and_vector_updates(http18: httpx.Client) -> None:
     assert ok(http18.post(f"{path}/points/count", json={}))["count"] == 0
 
 
+def test_a_scroll_can_follow_a_payload_key(http18: httpx.Client) -> None:
+    path = create(http18, "keyorder")
+    put(http18, path, *({"id": n, "vector": {}, "payload": {"n": -n}} for n in range(5)))
+    unindexed = http18.post(f"{path}/points/scroll", json={"order_by": "n"})
+    assert unindexed.status_code == 400
+    assert "No range index for `order_by` key: `n`" in unindexed.text
+    ok(http18.put(f"{path}/index?wait=true", json={"field_name": "n", "field_schema": "integer"}))
+    body = {"order_by": {"key": "n", "direction": "asc"}, "limit": 2, "with_payload": False}
+    page = ok(http18.post(f"{path}/points/scroll", json=body))
+    assert page["points"] == [{"id": 4, "order_value": -4}, {"id": 3, "order_value": -3}]
+
+
+def test_server_side_bm25_takes_options(http18: httpx.Client) -> None:
+    path = create(http18, "bm25", sparse_vectors={"kw": {"modifier": "idf"}})
+    for point, language in ((1, "english"), (2, "german")):
+        document = {"text": "die Häuser laufen", "model": "qdrant/bm25", "options": {"language": language}}
+        put(http18, path, {"id": point, "vector": {"kw": document}})
+    english, german = (get(http18, path, point)["vector"]["kw"]["indices"] for point in (1, 2))
+    assert len(english) == 3
+    assert len(german) == 2
+    wrong = {"text": "x", "model": "qdrant/bm25", "options": {"colour": 1}}
+    assert http18.post(f"{path}/points/query", json={"query": wrong, "using": "kw"}).status_code == 400
+
+
+@pytest.mark.parametrize("body", [{"points": [{"vector": [1, 0]}]}, {"points": [{"id": 1}]}, {"points": {}}, [1]])
+def test_a_malformed_upsert_is_refused_in_one_line(http18: httpx.Client, body: Any) -> None:
+    path = create(http18, "malformed") if not ok(http18.get("/collections/malformed/exists"))["exists"] else ""
+    response = http18.put(f"{path or '/collections/malformed'}/points?wait=true", json=body)
+    assert response.status_code == 400
+    assert response.json()["status"]["error"].startswith("Format error in JSON body: ")
+
+
 def test_a_query_by_id_does_not_find_the_point_itself(http18: httpx.Client) -> None:
     path = create(http18, "byid")
     put(http18, path, *({"id": n, "vector": {"old": [1, n]}} for n in range(4)))
@@ -238,19 +270,21 @@ def test_a_query_by_id_does_not_find_the_point_itself(http18: httpx.Client) -> N
     assert missing.status_code == 404
 
 
-def test_the_optimiser_indexes_and_the_collection_turns_green(http18: httpx.Client) -> None:
+def test_the_optimiser_indexes_and_the_collection_turns_green(server18: SandboxServer, http18: httpx.Client) -> None:
     path = create(http18, "green", vectors={"size": 64, "distance": "Dot"}, optimizers_config={"indexing_threshold": 0})
     numbers = random.Random(1)
     put(http18, path, *({"id": n, "vector": [numbers.random() for _ in range(64)]} for n in range(500)))
     assert ok(http18.get(path))["status"] == "green"
     quantization = {"scalar": {"type": "int8"}}
     patch = {"optimizers_config": {"indexing_threshold": 20}, "quantization_config": quantization}
+    server18.settings(quiet_s=60)
     ok(http18.patch(path, json=patch))
     assert ok(http18.get(path))["status"] == "yellow"
     running = ok(http18.get(f"{path}/optimizations?with=completed"))
     assert running["summary"]["queued_points"] == 500
     assert len(running["running"]) == 1
-    deadline = time.monotonic() + 10
+    server18.settings()
+    deadline = time.monotonic() + 20
     while (info := ok(http18.get(path)))["status"] != "green":
         assert time.monotonic() < deadline
     assert info["indexed_vectors_count"] == 500

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +20,7 @@ from starlette.routing import Route
 
 from changeover.sandbox.server import refusals
 from changeover.sandbox.server.calls import Call, Handler, Text, Whole
-from changeover.sandbox.server.cluster import Cluster
+from changeover.sandbox.server.cluster import Cluster, Settings
 from changeover.sandbox.server.faults import Faults, Rule, refusal, unfinished
 from changeover.sandbox.server.refusals import Refused
 from changeover.sandbox.server.routes import ROWS, Right
@@ -139,6 +140,9 @@ class Sandbox:
             result = handler(call)
         except Refused:
             raise
+        except KeyError as error:
+            traceback.print_exc()
+            raise refusals.malformed(f"missing field `{error.args[0]}`") from error
         except Exception as error:
             traceback.print_exc()
             raise Refused(500, f"Service internal error: the sandbox stumbled: {error!r}") from error
@@ -155,7 +159,7 @@ class Sandbox:
                     "Never a database.",
                     "generation": self._cluster.generation.version,
                     "core": "qdrant-edge-py",
-                    "settings": {"optimised_from": self._cluster.optimised_from},
+                    "settings": msgspec.to_builtins(self._cluster.settings),
                 }
             )
         )
@@ -172,12 +176,9 @@ class Sandbox:
 
     async def _set_settings(self, request: Request) -> Response:
         try:
-            points = orjson.loads(await request.body())["optimised_from"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return _refusal(refusals.malformed('expected {"optimised_from": points}'), time.perf_counter())
-        if not isinstance(points, int) or points < 0:
-            return _refusal(refusals.malformed("optimised_from is a number of points"), time.perf_counter())
-        self._cluster.optimised_from = points
+            self._cluster.settings = msgspec.json.decode(await request.body(), type=Settings)
+        except msgspec.DecodeError as error:
+            return _refusal(refusals.malformed(str(error)), time.perf_counter())
         return _json(orjson.dumps({"result": True}))
 
 

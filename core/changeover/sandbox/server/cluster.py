@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 import orjson
 
 from changeover.errors import BlockedError
@@ -15,10 +16,17 @@ from changeover.sandbox.server import refusals, schema
 from changeover.sandbox.server.collection import Collection, write_json
 from changeover.sandbox.server.generations import Generation
 
-OPTIMISED_FROM = 1000
-"""A point counts as sitting in an optimised segment once its collection has this many points."""
 PEER_ID = 4211789340115213
 SLOW_REQUESTS = 32
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a test can set (`PUT /sandbox/settings`); an omitted one gets its default back."""
+
+    optimised_from: int = 1000
+    """A point counts as sitting in an optimised segment once its collection has this many points."""
+    quiet_s: float = 0.3
+    """The optimiser starts this long after the last write or PATCH; until then a collection may be yellow."""
 
 
 class Cluster:
@@ -27,7 +35,7 @@ class Cluster:
     def __init__(self, root: Path, generation: Generation) -> None:
         """Open the folder; BlockedError when another sandbox has it open."""
         self.generation = generation
-        self.optimised_from = OPTIMISED_FROM
+        self.settings = Settings()
         self.slow: list[schema.Document] = []
         self._root = root
         self._collections: dict[str, Collection] = {}
@@ -156,4 +164,4 @@ class Cluster:
             with self._lock:
                 collections = list(self._collections.values())
             for collection in collections:
-                collection.tend()
+                collection.tend(self.settings.quiet_s)

@@ -21,10 +21,8 @@ import qdrant_edge as edge
 from changeover.sandbox.server import refusals, schema
 from changeover.sandbox.server.strict import Bucket
 
-QUIET_S = 0.3
-"""The optimiser starts this long after the last write ..."""
 OVERDUE_S = 10.0
-"""... or this long after the first one, when writing never pauses."""
+"""The optimiser starts this long after the first write when writing never pauses."""
 FLUSH_S = 5.0
 """The servers' flush interval. What was not flushed is in the core's write-ahead log and survives kill -9."""
 KEPT_OPTIMIZATIONS = 16
@@ -48,7 +46,9 @@ class Collection:
         self._first_write: float | None = None
         self._last_write = 0.0
         self._flushed = time.monotonic()
+        self._unflushed = False
         self._reconfigured = False
+        self._optimiser_error: str | None = None
 
     @classmethod
     def create(cls, root: Path, name: str, config: schema.Document) -> Collection:
@@ -89,6 +89,7 @@ class Collection:
             now = time.monotonic()
             self._first_write = self._first_write or now
             self._last_write = now
+            self._unflushed = True
             return self.next_operation()
 
     def next_operation(self) -> int:
@@ -154,8 +155,8 @@ class Collection:
                 for field, shown in self.indexes.items()
             }
             return {
-                "status": "yellow" if self._busy(info) else "green",
-                "optimizer_status": "ok",
+                "status": "red" if self._optimiser_error else "yellow" if self._busy(info) else "green",
+                "optimizer_status": {"error": self._optimiser_error} if self._optimiser_error else "ok",
                 "indexed_vectors_count": info.indexed_vectors_count,
                 "points_count": info.points_count,
                 "segments_count": info.segments_count,
@@ -188,19 +189,20 @@ class Collection:
             lists = {"queued": [], "completed": self.completed, "idle_segments": [] if busy else segments}
             return answer | {name: found for name, found in lists.items() if name in wanted}
 
-    def tend(self) -> None:
-        """Flush and optimise when it is time; called again and again by the housekeeper."""
+    def tend(self, quiet_s: float) -> None:
+        """Flush, and optimise `quiet_s` seconds after the last write; called again and again by the housekeeper."""
         now = time.monotonic()
         with self.lock:
             if self._shard is None:
                 return
             if self._first_write is not None:
-                quiet = now - self._last_write >= QUIET_S
-                if quiet or now - self._first_write >= OVERDUE_S:
+                quiet = now - self._last_write >= quiet_s
+                if quiet or now - self._first_write >= max(OVERDUE_S, quiet_s):
                     self._optimise()
-            if now - self._flushed >= FLUSH_S:
+            if self._unflushed and now - self._flushed >= FLUSH_S:
                 self._shard.flush()
                 self._flushed = now
+                self._unflushed = False
 
     def close(self) -> None:
         """Flush and close the shard; later calls answer that the collection is gone."""
@@ -235,7 +237,12 @@ class Collection:
         info = self._shard.info()
         busy = self._busy(info)
         started = time.time()
-        self._shard.optimize()
+        try:
+            self._shard.optimize()
+            self._optimiser_error = None
+        except Exception as error:
+            # The core has one class for all its failures; a server turns red with the text and goes on.
+            self._optimiser_error = f"Service internal error: {error}"
         self._first_write = None
         self._reconfigured = False
         if busy:

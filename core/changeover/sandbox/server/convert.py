@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import orjson
 import qdrant_edge as edge
 
 from changeover.sandbox.server import refusals, schema
 
 BM25_MODEL = "qdrant/bm25"
+BM25_OPTIONS = {"k", "b", "avg_len", "language", "lowercase", "ascii_folding", "min_token_len", "max_token_len"}
 NO_INFERENCE = "Service internal error: InferenceService URL not configured - please provide valid address in config"
 NOT_A_VECTOR = "data did not match any variant of untagged enum VectorStruct"
 
@@ -60,7 +62,7 @@ class Vectors:
         if "text" in given:
             if str(given.get("model", "")).lower() != BM25_MODEL:
                 raise refusals.Refused(500, NO_INFERENCE)
-            encoder = _bm25()
+            encoder = _bm25(orjson.dumps(given.get("options") or {}, option=orjson.OPT_SORT_KEYS))
             return encoder.embed_query(given["text"]) if query else encoder.embed_document(given["text"])
         if name in self._sizes:
             raise refusals.Refused(400, "Wrong input: Wrong usage of sparse vectors")
@@ -126,6 +128,8 @@ def record(found: Any, **extra: Any) -> dict[str, Any]:
         answer["payload"] = found.payload
     if found.vector is not None:
         answer["vector"] = vector_json(found.vector)
+    if found.order_value is not None:
+        answer["order_value"] = found.order_value
     return answer
 
 
@@ -195,5 +199,10 @@ def index_schema(given: Any) -> tuple[dict[str, Any], Any]:
 
 
 @functools.cache
-def _bm25() -> Any:
-    return edge.Bm25()
+def _bm25(options: bytes) -> Any:
+    """The encoder for the `options` of a document, as JSON with sorted keys."""
+    given = orjson.loads(options)
+    unknown = given.keys() - BM25_OPTIONS
+    if unknown:
+        raise refusals.Refused(400, f"Bad request: the sandbox does not speak the BM25 option {sorted(unknown)}")
+    return edge.Bm25(edge.Bm25Config(**given))

@@ -36,7 +36,7 @@ def upsert(call: Call) -> dict[str, Any]:
     def work() -> int:
         ready = [(point, vectors.of_point(vector), payload) for point, vector, payload in given]
         with collection.lock:
-            if call.generation.keeps_stale_vectors and collection.points() >= call.cluster.optimised_from:
+            if call.generation.keeps_stale_vectors and collection.points() >= call.cluster.settings.optimised_from:
                 ready = _with_what_stays(collection, vectors, ready)
             return collection.update(Update.upsert_points([_point(*one) for one in ready], condition, mode))
 

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from changeover.errors import UnreachableError, UsageError
+from changeover.sandbox.server import generations
 
 READY_S = 60.0
 STOP_S = 10.0
@@ -47,9 +48,12 @@ class SandboxServer:
         """Put fault rules in force in place of the former ones (see `faults.Rule`); none clears them."""
         self._ask("PUT", "/sandbox/faults", {"rules": [dict(rule) for rule in rules]})
 
-    def settings(self, *, optimised_from: int) -> None:
-        """From how many points on a collection's points count as optimised (0: at once)."""
-        self._ask("PUT", "/sandbox/settings", {"optimised_from": optimised_from})
+    def settings(self, *, optimised_from: int | None = None, quiet_s: float | None = None) -> None:
+        """Set from how many points on a collection's points count as optimised (0: at once), and how many seconds
+        after the last write the optimiser starts; what is omitted gets its default back (1,000 points, 0.3 s).
+        """
+        given = {"optimised_from": optimised_from, "quiet_s": quiet_s}
+        self._ask("PUT", "/sandbox/settings", {name: value for name, value in given.items() if value is not None})
 
     def stats(self) -> dict[str, Any]:
         """Counts so far: total, requests by call, statuses, faults by kind."""
@@ -109,9 +113,7 @@ def start(
     It stops with this process, whatever happens to it. What it says about itself goes to server.log in its folder.
     Raises UsageError for an unknown generation, UnreachableError when it does not start.
     """
-    from changeover.sandbox.server.generations import generation as row
-
-    row(generation)
+    generations.generation(generation)
     own = tempfile.TemporaryDirectory(prefix="changeover-sandbox-") if data_dir is None else None
     folder = Path(own.name) if own is not None else data_dir
     assert folder is not None
