@@ -124,7 +124,7 @@ async def test_ask(size: Size, check: Check) -> None:
 @each_size
 async def test_map(size: Size, check: Check) -> None:
     wizard: Any = await surveyed()
-    async with showing(MapScreen(wizard), size) as pilot:
+    async with showing(MapScreen(wizard, "keep_both"), size) as pilot:
         await check(pilot.app, "map/whole")
 
 

@@ -301,3 +301,21 @@ async def test_in_place_the_sandbox_offers_to_deploy_its_application() -> None:
         assert "the application was deployed" in as_text(app)
         assert "1,200 searches, 0 failed" in as_text(app)
         lock.release()
+
+
+async def test_the_log_follows_also_what_came_under_another_screen() -> None:
+    app = app_of()
+    async with app.run_test(size=(80, 24)) as pilot:
+        run = fakes.new_run(fakes.Path("runs"))
+        lock = RunLock(run.lock)
+        lock.acquire()
+        story = fakes.Story(run)
+        story.until_cutover()
+        await app.push_screen(RunScreen(run))
+        await press(pilot, "c")
+        assert isinstance(app.screen, CutoverScreen)
+        story.finish()
+        app.screen._look()
+        await press(pilot, "escape")
+        assert "finished: the new model serves" in as_text(app).splitlines()[-3]
+        lock.release()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from textual import on
 from textual.app import App
 
-from changeover.errors import ChangeoverError, ExitCode
+from changeover.errors import ChangeoverError
 from changeover_tui import messages
+from changeover_tui.doors import MakeWizard, OpenDemo, WarmUp, real_demo, real_wizard
+from changeover_tui.runner import parting
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.start import StartScreen
 from changeover_tui.terminal import on_hangup, tolerate_broken_bytes
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from changeover_tui.runner import RunFeed
 
 Start = Literal["start", "collections", "watch"]
-MakeWizard = Callable[["Access", Mapping[str, str]], "Wizard"]
-OpenDemo = Callable[[Mapping[str, str], Callable[[str], None]], "DemoWorld"]
-"""Environment, and what is called with a line for each step on the way."""
 
 
 class ChangeoverApp(App[int]):
@@ -50,8 +48,8 @@ class ChangeoverApp(App[int]):
         run: RunFolder | None = None,
         demo: DemoWorld | None = None,
         clock: Callable[[], float] = time.time,
-        make_wizard: MakeWizard | None = None,
-        open_demo: OpenDemo | None = None,
+        make_wizard: MakeWizard = real_wizard,
+        open_demo: OpenDemo = real_demo,
         warm_up: bool = True,
     ) -> None:
         super().__init__()
@@ -66,10 +64,10 @@ class ChangeoverApp(App[int]):
         """What is said on the terminal once the app has gone."""
         self._start: Start = start
         self._run = run
-        self._make_wizard = make_wizard or _real_wizard
-        self._open_demo = open_demo or _real_demo
+        self._make_wizard = make_wizard
+        self._open_demo = open_demo
         self._opened_demo: DemoWorld | None = None
-        self._warm = threading.Thread(target=_import_client, daemon=True) if warm_up and start != "watch" else None
+        self._warm_up = WarmUp() if warm_up and start != "watch" else None
         if far_away(self.environ):
             self.animation_level = "none"
         for theme in THEMES:
@@ -80,14 +78,14 @@ class ChangeoverApp(App[int]):
     def on_mount(self) -> None:
         """The first screen; the heavy import begins only once it is painted."""
         if not self.is_headless:
-            on_hangup(self._hung_up)
+            on_hangup(self.leave)
         self.push_screen(StartScreen())
         if self._start == "watch" and self._run is not None:
             self.post_message(messages.RunChosen(self._run))
         elif self._start == "collections":
             self._open_collections()
-        if self._warm is not None:
-            self.call_after_refresh(self._warm.start)
+        if self._warm_up is not None:
+            self.call_after_refresh(self._warm_up.start)
 
     async def on_unmount(self) -> None:
         """Close the connection."""
@@ -96,8 +94,8 @@ class ChangeoverApp(App[int]):
 
     async def ready(self) -> None:
         """Wait until the client library is imported; the event loop goes on meanwhile."""
-        if self._warm is not None and self._warm.is_alive():
-            await asyncio.to_thread(self._warm.join)
+        if self._warm_up is not None:
+            await self._warm_up.done()
 
     async def open_wizard(self, access: Access, environ: Mapping[str, str]) -> Wizard:
         """A wizard on that cluster; it becomes the walk in hand."""
@@ -113,8 +111,6 @@ class ChangeoverApp(App[int]):
     def run_environ(self) -> Mapping[str, str]:
         """What an engine process is started with: the wizard's, which holds a typed key."""
         return self.wizard.environ if self.wizard is not None else self.environ
-
-    # Which screen comes next
 
     @on(messages.ConnectChosen)
     def _connect(self) -> None:
@@ -214,8 +210,6 @@ class ChangeoverApp(App[int]):
         assert isinstance(screen, WizardScreen)
         return screen
 
-    # Leaving
-
     def toggle_light(self) -> None:
         """Change between the two themes."""
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
@@ -226,21 +220,8 @@ class ChangeoverApp(App[int]):
 
     def detach(self, feed: RunFeed, *, at_work: bool) -> None:
         """End the app from a run, and say how to come back to it."""
-        state = feed.state
-        if at_work:
-            self.farewell = f"The engine goes on. Watch it again with: changeover watch {feed.run.name}"
-            if self.demo is not None:
-                self.farewell = f"The sandbox ends with its window, and the run with it. Its folder: {feed.run.path}"
-            self.leave()
-        elif state.finished is not None:
-            self.farewell = f"{state.finished.summary}. Report: {feed.run.report}"
-            self.leave()
-        else:
-            self.farewell = f"Not finished. Go on with: changeover resume {feed.run.name}"
-            self.leave(state.stopped.exit_code if state.stopped is not None else ExitCode.STOPPED)
-
-    def _hung_up(self, code: int) -> None:
-        self.exit(code, return_code=code)
+        self.farewell, code = parting(feed, at_work=at_work, sandbox=self.demo is not None)
+        self.leave(code)
 
     def stop_sandbox(self) -> None:
         """End the sandbox that this app opened, if it did."""
@@ -265,19 +246,3 @@ def run_wizard(
     if app.farewell:
         sys.stderr.write(f"{app.farewell}\n")
     return int(app.return_code or 0)
-
-
-def _real_wizard(access: Access, environ: Mapping[str, str]) -> Wizard:
-    from changeover.wizard import Wizard
-
-    return Wizard(access, environ)
-
-
-def _real_demo(environ: Mapping[str, str], say: Callable[[str], None]) -> DemoWorld:
-    from changeover.sandbox.demo import open_demo
-
-    return open_demo(environ, say=say)
-
-
-def _import_client() -> None:
-    import qdrant_client  # noqa: F401

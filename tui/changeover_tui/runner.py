@@ -9,6 +9,7 @@ from changeover.engine import state as run_state
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Tail
 from changeover.engine.state import RunState
+from changeover.errors import ExitCode
 
 LogLine = tuple[float, str, str]
 
@@ -79,3 +80,16 @@ def standing(run: RunFolder, state: RunState) -> str:
     if launch.running_pid(run) is not None:
         return {"paused": "paused", "ready": "ready for the cutover"}.get(state.status, "running")
     return "stopped" if state.status == "stopped" else "interrupted"
+
+
+def parting(feed: RunFeed, *, at_work: bool, sandbox: bool) -> tuple[str, int]:
+    """What is said when a person leaves a run, and the exit code."""
+    state, run = feed.state, feed.run
+    if at_work and sandbox:
+        return f"The sandbox ends with its window, and the run with it. Its folder: {run.path}", ExitCode.DONE
+    if at_work:
+        return f"The engine goes on. Watch it again with: changeover watch {run.name}", ExitCode.DONE
+    if state.finished is not None:
+        return f"{state.finished.summary}. Report: {run.report}", ExitCode.DONE
+    code = state.stopped.exit_code if state.stopped is not None else ExitCode.STOPPED
+    return f"Not finished. Go on with: changeover resume {run.name}", code

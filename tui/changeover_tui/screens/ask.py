@@ -22,7 +22,6 @@ from changeover_tui.words import clean, one_line
 
 if TYPE_CHECKING:
     from changeover.decision.tree import Asked, AskedChoice
-
     from changeover.wizard import Wizard
 
 
@@ -67,6 +66,11 @@ class AskScreen(WizardScreen[None]):
         if self._asked:
             self._show(self._asked[0])
 
+    def on_resize(self) -> None:
+        """The map fits the width that it has."""
+        if self._asked:
+            self.call_after_refresh(lambda: self._show_side(self._current()))
+
     def on_screen_resume(self) -> None:
         """Coming back from the checks or the plan: the probes may say more now."""
         if self._asked:
@@ -95,18 +99,16 @@ class AskScreen(WizardScreen[None]):
         self.query_one("#why", Cell).say(one_line(question.help))
         value = _text(asked.value if asked.value is not None else asked.proposal)
         choices, typed = self.query_one(ChoiceList), self.query_one(Input)
+        offered = {choice.choice.value for choice in asked.choices}
         choices.display = bool(asked.choices)
-        typed.display = not asked.choices
-        if asked.choices:
-            choices.show(tuple(_row(choice) for choice in asked.choices), value)
-            choices.focus()
-        else:
-            typed.value = value
-            typed.placeholder = "leave empty for none"
-            typed.focus()
+        typed.display = question.kind in ("text", "number")
+        typed.border_title = "or type another" if asked.choices else "your answer"
+        typed.placeholder = "empty: none" if question.optional else "type it here"
+        typed.value = "" if value in offered else value
+        choices.show(tuple(_row(choice) for choice in asked.choices), value)
+        (choices if asked.choices and (value in offered or not typed.display or not value) else typed).focus()
         self._show_side(asked)
-        proposed = "what you said before" if asked.value is not None else "what is proposed"
-        self.tell(f"Enter takes {proposed}; answering writes nothing to the cluster.")
+        self.tell(_hint(asked))
 
     def _show_side(self, asked: Asked) -> None:
         survey = self._wizard.survey
@@ -114,7 +116,9 @@ class AskScreen(WizardScreen[None]):
         self.query_one("#evidence", Cell).say("\n".join(lines))
         self.query_one("#evidence-pane").scroll_home(animate=False)
         if survey is not None:
-            content, here = tree_map.render(survey, self._wizard.answers, self._wizard.probes)
+            width = (self.query_one("#map-pane").size.width or 32) - 3
+            wizard = self._wizard
+            content, here = tree_map.render(survey, wizard.answers, wizard.probes, self._at, width)
             self.query_one("#map", Cell).say(content)
             self.query_one("#map-pane").scroll_to(y=max(0, here - 2), animate=False)
 
@@ -125,7 +129,7 @@ class AskScreen(WizardScreen[None]):
 
     @on(Input.Changed)
     def _changed(self) -> None:
-        if self._asked and not self._current().choices:
+        if self._asked and self.query_one(Input).has_focus:
             self._try_typed()
 
     def _try_typed(self) -> None:
@@ -138,29 +142,43 @@ class AskScreen(WizardScreen[None]):
                 set_answer(self._wizard.answers, self._at, typed)
             self.tell(f"Enter takes {typed or 'no answer'}.")
         except UsageError as error:
-            self.fail(str(error).removeprefix("--set "))
+            self.fail(_reason(error))
 
     def action_take(self) -> None:
         """Answer the question in hand and go to the next, or on to the checks."""
-        from changeover.decision.answers import set_answer
-
         asked = self._current()
-        if asked.choices:
-            row = self.query_one(ChoiceList).row
-            if row is None:
-                self.fail("every choice is closed; go back and change an earlier answer")
-                return
-            value = row.value
-        else:
-            value = self.query_one(Input).value.strip()
+        typed = self.query_one(Input)
         try:
-            if value or asked.value is not None:
-                self._wizard.answer(set_answer(self._wizard.answers, self._at, value))
+            if asked.choices and not (typed.display and typed.has_focus):
+                self._take_row(asked)
+            else:
+                self._take_text(asked, typed.value.strip())
             self._refresh_questions()
         except ChangeoverError as error:
-            self.fail(str(error).removeprefix("--set "))
+            self.fail(_reason(error))
             return
         self._go_on(asked.question.id)
+
+    def _take_row(self, asked: Asked) -> None:
+        from changeover.decision.answers import set_answer, without_answer
+
+        row = self.query_one(ChoiceList).row
+        if row is None:
+            raise UsageError("every choice is closed; go back and change an earlier answer")
+        if row.value or not asked.question.optional:
+            self._wizard.answer(set_answer(self._wizard.answers, self._at, row.value))
+        else:
+            self._wizard.answer(without_answer(self._wizard.answers, self._at))
+
+    def _take_text(self, asked: Asked, text: str) -> None:
+        from changeover.decision.answers import set_answer, without_answer
+
+        if text:
+            self._wizard.answer(set_answer(self._wizard.answers, self._at, text))
+        elif not asked.question.optional:
+            raise UsageError("this needs an answer; F1 says what it is for")
+        elif asked.value is not None:
+            self._wizard.answer(without_answer(self._wizard.answers, self._at))
 
     def _go_on(self, answered: str) -> None:
         ids = [asked.question.id for asked in self._asked]
@@ -183,7 +201,19 @@ class AskScreen(WizardScreen[None]):
         """The whole tree on one screen."""
         from changeover_tui.screens.map import MapScreen
 
-        self.app.push_screen(MapScreen(self._wizard))
+        self.app.push_screen(MapScreen(self._wizard, self._at))
+
+
+def _reason(error: ChangeoverError) -> str:
+    """The error without the flag's name: here nobody typed a flag."""
+    return str(error).removeprefix("--set ")
+
+
+def _hint(asked: Asked) -> str:
+    if asked.value is None and asked.proposal is None:
+        return "Nothing is proposed here; answering writes nothing to the cluster."
+    proposed = "what you said before" if asked.value is not None else "what is proposed"
+    return f"Enter takes {proposed}; answering writes nothing to the cluster."
 
 
 def _text(value: object) -> str:

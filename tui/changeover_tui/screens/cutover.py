@@ -85,7 +85,8 @@ class CutoverScreen(WizardScreen[bool]):
         self._run.tick()
         self.query_one("#lamps", Cell).say(run_text.lamps(self._run.feed.state))
         if self._all_on:
-            self.tell(f"Every lamp is on. Type {self._word} and press Enter to cut over; esc waits.")
+            deploy = "F3 deploys the application's change; then type" if self._run.can_deploy else "Type"
+            self.tell(f"Every lamp is on. {deploy} {self._word} and press Enter; esc waits.")
         else:
             self.fail("not every lamp is on; the engine keeps looking, and esc goes back to the run")
         self.refresh_bindings()

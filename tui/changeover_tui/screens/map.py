@@ -28,13 +28,14 @@ class MapScreen(WizardScreen[None]):
     HINT = "Esc goes back to the question."
     BINDINGS = bindings("help")
 
-    def __init__(self, wizard: Wizard) -> None:
+    def __init__(self, wizard: Wizard, at: str = "") -> None:
         super().__init__()
         self._wizard = wizard
+        self._at = at
 
     def body(self) -> Iterable[Widget]:
         survey = self._wizard.survey
-        content, _ = tree_map.render(survey, self._wizard.answers, self._wizard.probes) if survey else ("", 0)
+        content, _ = tree_map.render(survey, self._wizard.answers, self._wizard.probes, self._at) if survey else ("", 0)
         yield Cell("The decision tree", classes="heading")
         yield Cell(tree_map.legend(), classes="muted")
         yield VerticalScroll(Cell(content, id="whole-map"), id="map-box")

@@ -21,7 +21,7 @@ from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.typed import TypedScreen
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.enter import Rows
-from changeover_tui.words import clean, duration, one_line, plural
+from changeover_tui.words import clean, duration, hang, one_line, plural
 
 if TYPE_CHECKING:
     from changeover.plan.model import Plan
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from changeover.wizard import Wizard
 
 METHODS = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
+CUTOVER_WORDS = {
+    "manual": "It stops before the cutover and waits for you there.",
+    "when-ready": "It cuts over BY ITSELF as soon as every condition is met, as you answered.",
+    "never": "It does not cut over; both sides stay.",
+}
 STYLES = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
 
 
@@ -82,9 +87,18 @@ class PlanScreen(WizardScreen[None]):
         self._lines = (*render(plan), yours)
         self.query_one("#count", Cell).say(f"{plan.route} · {count_line(plan)}")
         self.query_one("#estimate", Cell).say(one_line(" · ".join(estimate_lines(plan))))
+        self.call_after_refresh(self._fill)
+
+    def on_resize(self) -> None:
+        """Wrap the lines to the new width."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
         options = self.query_one(OptionList)
-        options.add_options(Option(_row(line)) for line in self._lines)
-        options.highlighted = 0 if self._lines else None
+        at, width = options.highlighted or 0, (options.size.width or 40) - 4
+        options.clear_options()
+        options.add_options(Option(_row(line, width)) for line in self._lines)
+        options.highlighted = at if self._lines else None
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -154,8 +168,7 @@ def confirmation(plan: Plan) -> TypedScreen:
         heading="Start the engine?",
         said=(
             f"The engine will write to {where}. {job.source} goes on serving all the while.",
-            "It stops before the cutover and waits for you there; pausing, stopping and starting again are possible"
-            " at any time.",
+            f"{CUTOVER_WORDS[plan.answers.cutover]} Pausing, stopping and starting again are possible at any time.",
             f"{plural(plan.estimate.points, 'point')}, about {duration(plan.estimate.seconds)}.",
         ),
         word=job.name_in_use,
@@ -179,5 +192,6 @@ def _pretty_line(line: str) -> str:
         return line
 
 
-def _row(line: PlanLine) -> Content:
-    return Content.assemble((f"{line.sign or ' '} ", f"bold {STYLES.get(line.sign, '')}".strip()), one_line(line.text))
+def _row(line: PlanLine, width: int) -> Content:
+    text = hang(line.text, 2, width)[2:]
+    return Content.assemble((f"{line.sign or ' '} ", f"bold {STYLES.get(line.sign, '')}".strip()), text)

@@ -110,6 +110,7 @@ class RunScreen(WizardScreen[None]):
         if self._timer is not None:
             self._timer.resume()
             self.tick()
+            self.call_after_refresh(self.query_one(Log).scroll_end, animate=False, immediate=True, x_axis=False)
 
     def tick(self) -> None:
         """Read the journal and the lock, and touch what changed."""
@@ -134,7 +135,12 @@ class RunScreen(WizardScreen[None]):
 
     def _write_log(self, lines: list[LogLine]) -> None:
         begun = self.feed.state.started_at or lines[0][0]
-        self.query_one(Log).write_lines(run_text.log_lines(lines, begun))
+        log = self.query_one(Log)
+        follow = not log.has_focus or log.is_vertical_scroll_end
+        log.write_lines(run_text.log_lines(lines, begun), scroll_end=False)
+        if follow:
+            # After the refresh: the height of what was just written is not known before, nor under another screen.
+            self.call_after_refresh(log.scroll_end, animate=False, immediate=True, x_axis=False)
 
     def _show(self, *, new: bool) -> None:
         state = self.feed.state
@@ -156,7 +162,7 @@ class RunScreen(WizardScreen[None]):
             self.query_one("#canary", Cell).say(run_text.canary(state))
             self.query_one("#backlog", Cell).say(run_text.backlog(state))
             self._answer_about_cutover()
-        facts = (self.standing, self._waits, self._can_deploy, self._alive)
+        facts = (self.standing, self._waits, self.can_deploy, self._alive)
         if facts != self._facts:
             self._facts = facts
             self.refresh_bindings()
@@ -169,7 +175,7 @@ class RunScreen(WizardScreen[None]):
         if self.deployed:
             offer = "the application was deployed"
         else:
-            offer = "d deploys the application's change" if self._can_deploy else ""
+            offer = "d deploys the application's change" if self.can_deploy else ""
         self.query_one("#application", Cell).say(run_text.application(demo.stats(), offer))
 
     @property
@@ -201,7 +207,8 @@ class RunScreen(WizardScreen[None]):
         return any(isinstance(step, SwitchApplication) for step in self.feed.plan.steps)
 
     @property
-    def _can_deploy(self) -> bool:
+    def can_deploy(self) -> bool:
+        """Sandbox, in place: the application can take up its new configuration now."""
         moved = self.feed.state.cutover is not None or self._waits
         return self.wizard_app.demo is not None and self._in_place and moved and not self.deployed
 
@@ -209,7 +216,8 @@ class RunScreen(WizardScreen[None]):
         state = self.feed.state
         match self.standing:
             case "finished":
-                self.tell(f"{state.finished.summary if state.finished else 'finished'}. Enter shows the summary.")
+                offer = "d deploys the application's change; " if self.can_deploy else ""
+                self.tell(f"{state.finished.summary if state.finished else 'finished'}. {offer}Enter: the summary.")
             case "ready for the cutover":
                 self.tell("READY: every condition is met. c shows them; a typed name cuts over.")
             case "stopped":
@@ -236,10 +244,14 @@ class RunScreen(WizardScreen[None]):
         if action == "engine":
             return not self.at_work and state.status != "finished"
         if action == "deploy":
-            return self._can_deploy
+            return self.can_deploy
         if action in ("pause", "rate", "batch", "streams", "stop", "resume"):
-            wanted = action == "resume" if state.status == "paused" else action != "resume"
-            return self.at_work and state.status != "finished" and (wanted or action not in ("pause", "resume"))
+            if not self.at_work or state.status == "finished":
+                return False
+            if action in ("pause", "resume"):
+                return (action == "resume") == (state.status == "paused")
+            # Nothing is loaded while the run waits for the cutover.
+            return action == "stop" or not self._waits
         return True
 
     def _ask(self, verb: Verb, value: float | int | str | None = None) -> int | None:

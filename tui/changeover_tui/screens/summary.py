@@ -38,7 +38,7 @@ class SummaryScreen(WizardScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         yield Cell("What came out", classes="heading")
-        yield VerticalScroll(Cell("", id="rows"), id="rows-box", can_focus=False)
+        yield VerticalScroll(Cell("", id="rows"), id="rows-box")
         yield Cell("Report", classes="heading")
         yield Cell(self._report(), id="report", classes="muted")
 

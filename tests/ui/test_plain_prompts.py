@@ -1,0 +1,112 @@
+"""Prompts: numbered lines for a screen reader, arrow keys on a terminal, a script; closed choices stay closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from changeover.errors import UsageError
+from changeover_tui.plain.prompts import Numbered, Option, Questionary, Scripted, for_terminal
+
+ROUTES = (
+    Option(value="in-place", label="In place", closed="the server is 1.17.1"),
+    Option(value="blue-green", label="Blue-green"),
+    Option(value="hybrid", label="\x1b[31mHybrid"),
+)
+
+
+def numbered(*lines: str) -> tuple[Numbered, list[str]]:
+    """Prompts that read these lines, and what they say."""
+    waiting, said = iter(lines), list[str]()
+
+    def read() -> str:
+        try:
+            return next(waiting)
+        except StopIteration:
+            raise EOFError from None
+
+    return Numbered(read, said.append), said
+
+
+def test_a_number_is_asked_for_until_it_is_that_of_an_open_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    prompts, said = numbered("x", "0", "4", "1", "3")
+    assert prompts.choose("Which route?", ROUTES, "blue-green") == "hybrid"
+    assert said[0] == "Which route?"
+    assert said[1].strip() == "1. In place (closed: the server is 1.17.1)"
+    assert said[2].strip() == "2. Blue-green (proposed)"
+    assert said[3].strip() == "3. Hybrid"
+    assert said[4:] == ["a number from 1 to 3, please"] * 3 + ["In place is closed: the server is 1.17.1"]
+    assert capsys.readouterr().err.count("Number [2]: ") == 5
+
+
+def test_enter_takes_the_proposal_but_never_a_closed_one() -> None:
+    prompts, _ = numbered("")
+    assert prompts.choose("Which route?", ROUTES, "blue-green") == "blue-green"
+    prompts, said = numbered("", "2")
+    assert prompts.choose("Which route?", ROUTES, "in-place") == "blue-green"
+    assert said[-1] == "a number from 1 to 3, please"
+
+
+def test_lines_and_typed_words() -> None:
+    prompts, _ = numbered("", "mine", "docs", "Docs", "")
+    assert prompts.text("Name", "proposed") == "proposed"
+    assert prompts.text("Name", "proposed") == "mine"
+    assert prompts.typed("Type docs", "docs")
+    assert not prompts.typed("Type docs", "docs")
+    assert not prompts.typed("Type docs", "docs")
+
+
+def test_an_input_that_ends_says_what_to_do() -> None:
+    prompts, _ = numbered()
+    with pytest.raises(UsageError, match="--answers FILE"):
+        prompts.text("Name")
+
+
+@pytest.fixture
+def keys() -> Iterator[object]:
+    """A keyboard for prompt_toolkit."""
+    with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
+        yield pipe
+
+
+def test_arrow_keys(keys: object) -> None:
+    send = keys.send_text  # type: ignore[attr-defined]
+    prompts = Questionary()
+    send("\r")
+    assert prompts.choose("Which route?", ROUTES, "blue-green") == "blue-green"
+    send("\x1b[B\r")
+    assert prompts.choose("Which route?", ROUTES, "blue-green") == "hybrid"
+    send("\r")
+    assert prompts.choose("Which route?", ROUTES, "in-place") == "blue-green"
+    send("\r")
+    assert prompts.text("Name", "proposed") == "proposed"
+    send("docs\r")
+    assert prompts.typed("Type docs", "docs")
+    send("hush\r")
+    assert prompts.secret("Key") == "hush"
+    send("\x03")
+    with pytest.raises(KeyboardInterrupt):
+        prompts.text("Name")
+
+
+def test_a_script_answers_by_words_and_takes_proposals() -> None:
+    script = Scripted({"model.name": "bge", "route": "hybrid"})
+    assert script.text("model.name") == "bge"
+    assert script.text("vector.name", "text_new") == "text_new"
+    assert script.choose("route", ROUTES, "blue-green") == "hybrid"
+    assert script.choose("another", ROUTES, "blue-green") == "blue-green"
+    assert script.choose("another", ROUTES, "in-place") == "blue-green"
+    assert script.typed("Type docs", "docs")
+    assert not Scripted(confirm=False).typed("Type docs", "docs")
+    with pytest.raises(UsageError, match="cannot be chosen"):
+        Scripted({"route": "in-place"}).choose("route", ROUTES, "blue-green")
+
+
+def test_a_screen_reader_and_a_pipe_get_numbers() -> None:
+    assert isinstance(for_terminal({"TERM": "dumb"}), Numbered)
+    assert isinstance(for_terminal({"TERM": "xterm", "ACCESSIBLE": "1"}), Numbered)
+    assert isinstance(for_terminal({"TERM": "xterm"}), Numbered)  # pytest's stdin is no terminal

@@ -1,0 +1,214 @@
+"""The plain walk on a cluster from memory: the same questions, findings, plan and run as the screens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import changeover.wizard
+from changeover.engine import events as ev
+from changeover.engine.control import ask
+from changeover.engine.folder import RunFolder
+from changeover.engine.lock import RunLock
+from changeover.errors import ExitCode, StoppedError
+from changeover.plan import file as plan_file
+from changeover.plan.model import Access
+from changeover_tui.plain import attend, questions, walk
+from changeover_tui.plain.prompts import Numbered, Scripted
+from tests.ui import fakes
+from tests.unit import journals
+
+ACCESS = Access(url="http://127.0.0.1:6333")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[fakes.FakeWizard]:
+    """Every wizard that the walk makes."""
+    wizards: list[fakes.FakeWizard] = []
+
+    def make(access: Access, environ: Any) -> fakes.FakeWizard:
+        wizards.append(fakes.FakeWizard(access, environ, root=tmp_path / "runs"))
+        return wizards[-1]
+
+    monkeypatch.setattr(changeover.wizard, "Wizard", make)
+    return wizards
+
+
+def test_proposals_lead_to_a_run(made: list[fakes.FakeWizard]) -> None:
+    said: list[str] = []
+    script = Scripted()
+    run = walk.prepare(ACCESS, {}, script, said.append, answers=fakes.answers())
+    (wizard,) = made
+    assert run.plan().hash == fakes.plan().hash
+    assert wizard.started[0][1] == frozenset({"query-model-must-change"})
+    assert wizard.closed
+    text = "\n".join(said)
+    for words in (
+        "1. Can re-embedding be avoided?",
+        "(closed: ",
+        "   -> minilm",
+        "WARNING query-model-must-change",
+        "acknowledged automatically, because nobody is there: query-model-must-change",
+        "PUT /collections/docs_v2",
+    ):
+        assert words in text, words
+    asked = [question.id for question in (one.question for one in wizard.questions())]
+    assert [question for question in script.asked if question in asked] == asked
+
+
+def test_what_is_not_acknowledged_is_not_started(made: list[fakes.FakeWizard]) -> None:
+    with pytest.raises(StoppedError, match="nothing was written"):
+        walk.prepare(ACCESS, {}, Scripted(confirm=False), lambda _: None, answers=fakes.answers())
+    assert made[0].started == []
+    assert made[0].closed
+
+
+def test_a_blocker_stops_the_walk(made: list[fakes.FakeWizard], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fakes.FakeWizard, "findings", lambda self: (fakes.BLOCKER,))
+    said: list[str] = []
+    with pytest.raises(StoppedError):
+        walk.prepare(ACCESS, {}, Scripted(), said.append, answers=fakes.answers())
+    assert "BLOCKER dimension-mismatch: The model returns another dimension than was declared" in said
+    assert made[0].started == []
+
+
+def test_a_typed_key_goes_to_the_engine_and_nowhere_else(made: list[fakes.FakeWizard]) -> None:
+    said: list[str] = []
+    script = Scripted({"API key (": "hush-hush", "REST address": "http://there:6333"})
+    run = walk.prepare(None, {}, script, said.append, answers=fakes.answers())
+    assert made[0].access == Access(url="http://there:6333", api_key_env="QDRANT_API_KEY")
+    assert made[0].environ == {"QDRANT_API_KEY": "hush-hush"}
+    assert "hush-hush" not in "\n".join(said)
+    assert all(b"hush-hush" not in path.read_bytes() for path in run.path.iterdir())
+
+
+def test_back_forgets_nothing(made: list[fakes.FakeWizard]) -> None:
+    wizard = fakes.FakeWizard(ACCESS, {})
+    wizard.survey = fakes.survey()
+    wizard.answer(fakes.answers())
+    ids = [one.question.id for one in wizard.questions()]
+    first = next(n for n, one in enumerate(wizard.questions()) if one.question.kind == "text")
+    lines = iter([*[""] * first, "<", *[""] * 100])
+    asked: list[str] = []
+    questions.ask_all(wizard, Numbered(lambda: next(lines), lambda _: None), asked.append)  # type: ignore[arg-type]
+    headings = [line.split(". ", 1) for line in asked if line[:1].isdigit()]
+    numbers = [int(number) for number, _ in headings]
+    assert numbers == [*range(1, first + 2), *range(first, len(ids) + 1)]
+    assert wizard.answers.model == fakes.NEW
+
+
+def test_a_wrong_answer_is_asked_again(made: list[fakes.FakeWizard]) -> None:
+    wizard = fakes.FakeWizard(ACCESS, {})
+    wizard.survey = fakes.survey()
+    wizard.answer(fakes.answers())
+    at = [one.question.id for one in wizard.questions()].index("limits.batch")
+    lines = iter([*[""] * at, "many", "64", *[""] * 100])
+    said: list[str] = []
+    questions.ask_all(wizard, Numbered(lambda: next(lines), lambda _: None), said.append)  # type: ignore[arg-type]
+    assert wizard.answers.limits.batch == 64
+    assert any(line.startswith("   limits.batch=many: ") for line in said)
+
+
+class Engine(threading.Thread):
+    """Holds the lock, writes the rest of the journal once the cutover was asked for, and lets go."""
+
+    def __init__(self, run: RunFolder, refuse: int = 0) -> None:
+        super().__init__()
+        self.run_folder = run
+        self.refuse = refuse
+        self.asked: list[str] = []
+        self._lock = RunLock(run.lock)
+        self._lock.acquire()
+
+    def run(self) -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            control = self.run_folder.control
+            lines = control.read_bytes().splitlines() if control.exists() else []
+            for number, line in enumerate(lines[len(self.asked) :], len(self.asked) + 1):
+                verb = msgspec.json.decode(line)["verb"]
+                self.asked.append(verb)
+                if self._answer(number, verb):
+                    self._lock.release()
+                    return
+            time.sleep(0.02)
+
+    def _answer(self, number: int, verb: str) -> bool:
+        run, at = self.run_folder, 1_030.0 + number
+        if verb == "stop":
+            journals.append(run, [ev.EngineStopped(at=at, reason="on request", exit_code=6)])
+            return True
+        refused = number <= self.refuse
+        answer = ev.Controlled(at=at, number=number, verb=verb, refused="caught up: 60 behind" if refused else "")
+        journals.append(run, [answer])
+        if refused:
+            journals.append(run, [ev.Differences(at=at, step="await", number=number + 1)])
+            return False
+        journals.append(run, journals.after(at)[1:])
+        return True
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> RunFolder:
+    """A run that is ready and waits for a person."""
+    plan = journals.a_plan()
+    steps = tuple(msgspec.structs.replace(s, mode="manual") if s.id == "await" else s for s in plan.steps)
+    plan = plan_file.seal(msgspec.structs.replace(plan, steps=steps))
+    return journals.on_disk(tmp_path / "runs" / "one", [*journals.loading(), *journals.ready()], plan)
+
+
+@pytest.mark.parametrize("refusals", [0, 2])
+def test_the_typed_name_cuts_over_also_after_a_refusal(waiting: RunFolder, refusals: int) -> None:
+    engine, said = Engine(waiting, refusals), list[str]()
+    engine.start()
+    script = Scripted()
+    code = attend.attend(waiting, said.append, on_ready=attend.typed_name(waiting, script, said.append))
+    engine.join()
+    assert code == ExitCode.DONE
+    assert engine.asked == ["cutover"] * (refusals + 1)
+    assert len(script.asked) == refusals + 1
+    assert said[-1] == f"report: {waiting.report}"
+    assert "the new model serves" in waiting.report.read_text("utf-8")
+
+
+def test_without_the_name_it_says_how(waiting: RunFolder) -> None:
+    said: list[str] = []
+    engine = Engine(waiting)
+    engine.start()
+
+    def later() -> None:
+        while not any("--confirm app" in line for line in said):
+            time.sleep(0.02)
+        ask(waiting.control, "cutover", "app")
+
+    person = threading.Thread(target=later)
+    person.start()
+    code = attend.attend(
+        waiting, said.append, on_ready=attend.typed_name(waiting, Scripted(confirm=False), said.append)
+    )
+    person.join()
+    engine.join()
+    assert code == ExitCode.DONE
+    assert "changeover control one cutover --confirm app" in "\n".join(said)
+
+
+def test_giving_up_stops_the_engine(waiting: RunFolder) -> None:
+    said: list[str] = []
+    engine = Engine(waiting)
+    engine.start()
+    code = attend.attend(waiting, said.append, give_up=lambda state: "NO-GO: worse" if state.quality else "")
+    engine.join()
+    assert code == ExitCode.UNVERIFIED
+    assert engine.asked == ["stop"]
+    assert "NO-GO: worse; the engine is asked to stop" in said
+
+
+def test_a_plan_that_does_not_wait_asks_nobody(tmp_path: Path) -> None:
+    run = journals.on_disk(tmp_path / "runs" / "one", journals.loading())
+    assert attend.typed_name(run, Scripted(), lambda _: None) is None
+    assert attend.tell_how(run, lambda _: None) is None
