@@ -16,7 +16,7 @@ from changeover.embed.protocol import RejectedText, TextRejected
 from changeover.survey import proof
 from changeover.survey.model import Sampled, Text, Vector
 from changeover.survey.template import paths, render
-from changeover.survey.text import described, fields_of, propose, templates
+from changeover.survey.text import described, fields_of, propose, reglued, templates
 
 SENTENCES = [f"Sentence {i} speaks about topic {i * 7} at some length, {'and then more ' * (i % 9)}" for i in range(40)]
 
@@ -95,7 +95,8 @@ def test_candidates_are_fields_alone_first_then_joined() -> None:
     tried = templates(fields)
     assert tried[:3] == tuple(f"{{{f.path}}}" for f in fields)
     assert "{title}\n{text}" in tried
-    assert "{title} {text}" in tried
+    assert reglued("{title}\n{text}") == ("{title} {text}", "{title}\n\n{text}")
+    assert reglued("{title}") == ()
     assert "{title}\n{meta.summary}\n{text}" in tried
     assert len(tried) == len(set(tried))
 
@@ -201,6 +202,12 @@ async def test_the_text_that_made_the_vectors_is_found(
     assert text.old_model.document_prefix == prefix
     assert note == ""
     assert all(p.median <= text.proofs[0].median for p in text.proofs)
+
+
+async def test_fields_joined_otherwise_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, _, _ = await proven(points("{title}\n\n{text}", "", Bag()), monkeypatch, Bag())
+    assert text.proven
+    assert text.template in ("{title}\n\n{text}", "{text}\n\n{title}"), "a bag of words knows no order"
 
 
 async def test_a_prefix_before_joined_fields_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from changeover.cluster.api import Gateway
 from changeover.embed.model import ModelSpec
 from changeover.survey.model import PointId, Proof, Sampled, Text, Vector
 from changeover.survey.template import render
-from changeover.survey.text import described, templates
+from changeover.survey.text import described, reglued, templates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +30,11 @@ FINALISTS = 3
 SAME = 0.99
 """Cosine from which a re-embedded text counts as reproduced; quantised models vary by less with the batch."""
 PROVEN_SHARE = 0.9
+EXACT = 0.9995
+"""Median cosine from which no other candidate is tried: a wrong prefix on a long text can pass for SAME."""
 PREFIXES = ("", "passage: ", "search_document: ", "query: ", "title: none | text: ")
 """Prefixes that widespread models ask for in front of documents."""
+REGLUED = 2
 WITH_PREFIX = 4
 """How many of the best templates are tried with prefixes."""
 
@@ -88,7 +91,10 @@ def proofs(old: Embedder, candidates: Sequence[str], prefixes: Sequence[str], st
     """
     few = _head(stored, FIRST)
     looked = _looked(old, [(template, prefixes[0]) for template in candidates], few)
-    if not (looked and _reproduces(looked[0])):
+    if not _exact(looked):
+        other = [(glued, prefixes[0]) for proof in looked[:REGLUED] for glued in reglued(proof.template)]
+        looked = _sorted([*looked, *_looked(old, other, few)])
+    if not _exact(looked):
         best = list(dict.fromkeys(proof.template for proof in looked))[:WITH_PREFIX]
         more = [(template, prefix) for prefix in prefixes[1:] for template in best]
         looked = _sorted([*looked, *_looked(old, more, few)])
@@ -96,14 +102,25 @@ def proofs(old: Embedder, candidates: Sequence[str], prefixes: Sequence[str], st
     for proof in looked[:FINALISTS]:
         again = _proof(old, proof.template, proof.prefix, stored)
         measured.append(again or proof)
-        if again is not None and _reproduces(again):
+        if again is not None and _exact([again]) and _reproduces(again):
             break
     return _sorted([*measured, *looked[len(measured) :]])
 
 
 def _looked(old: Embedder, candidates: Sequence[tuple[str, str]], stored: Stored) -> tuple[Proof, ...]:
-    found = (_proof(old, template, prefix, stored) for template, prefix in candidates)
-    return _sorted([proof for proof in found if proof is not None])
+    """Candidates best first; none is tried after one that is exact, since the simpler ones come first."""
+    found: list[Proof] = []
+    for template, prefix in candidates:
+        proof = _proof(old, template, prefix, stored)
+        if proof is not None:
+            found.append(proof)
+        if _exact(found[-1:]):
+            break
+    return _sorted(found)
+
+
+def _exact(found: Sequence[Proof]) -> bool:
+    return bool(found) and found[0].median >= EXACT
 
 
 def _proof(old: Embedder, template: str, prefix: str, stored: Stored) -> Proof | None:

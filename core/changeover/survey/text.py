@@ -20,7 +20,7 @@ LIKELY_NAMES = frozenset({"text", "content", "body", "chunk", "document", "page_
 LETTERS = 0.5
 """Share of letters in what is not white space, below which a value is a number, a date or a code."""
 SINGLE_WORD = 0.15
-GLUES = ("\n", " ", "\n\n")
+OTHER_GLUES = (" ", "\n\n")
 
 
 def propose(sample: Sequence[Sampled], old_model: ModelSpec | None) -> Text:
@@ -52,15 +52,15 @@ def fields_of(sample: Sequence[Sampled]) -> tuple[Field, ...]:
 
 
 def templates(fields: Sequence[Field]) -> tuple[str, ...]:
-    """Templates to try on the best fields: each alone, then two and three of them in every order."""
+    """Templates to try on the best fields: each alone, then two and three of them in every order, a line each."""
     names = [f"{{{field.path}}}" for field in fields[:5]]
-    joined = [
-        glue.join(chosen)
-        for size, glues in ((2, GLUES), (3, GLUES[:2]))
-        for glue in glues
-        for chosen in permutations(names[:3], size)
-    ]
+    joined = ["\n".join(chosen) for size in (2, 3) for chosen in permutations(names[:3], size)]
     return (*names, *joined)
+
+
+def reglued(template: str) -> tuple[str, ...]:
+    """The same fields joined otherwise: by a space, by a blank line."""
+    return tuple(template.replace("}\n{", f"}}{glue}{{") for glue in OTHER_GLUES) if "}\n{" in template else ()
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
