@@ -35,9 +35,9 @@ class Terminal:
         self.seen = b""
 
     @classmethod
-    def wizard(cls, runs: Path) -> Terminal:
+    def wizard(cls, runs: Path, **environ_also: str) -> Terminal:
         """The wizard on its first screen, with no runs but those in that folder."""
-        environ = {**os.environ, "TERM": "xterm-256color", "CHANGEOVER_RUNS": str(runs)}
+        environ = {**os.environ, "TERM": "xterm-256color", "CHANGEOVER_RUNS": str(runs), **environ_also}
         return cls([sys.executable, "-c", OPEN], environ)
 
     def __enter__(self) -> Terminal:
@@ -60,6 +60,11 @@ class Terminal:
         if self._ours >= 0:
             os.close(self._ours)
             self._ours = -1
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size; the kernel tells the process."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process.send_signal(signal.SIGWINCH)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""

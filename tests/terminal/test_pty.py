@@ -52,3 +52,12 @@ def test_a_legacy_mouse_report_past_column_95_does_not_crash(tmp_path: Path) -> 
         terminal.send(b"\x11")
         assert terminal.wait() == 0
         assert b"UnicodeDecodeError" not in terminal.seen
+
+
+def test_a_resize_is_seen_although_the_shell_exported_its_size(tmp_path: Path) -> None:
+    with Terminal.wizard(tmp_path, COLUMNS="80", LINES="24") as terminal:
+        terminal.read_until(FIRST)
+        terminal.resize(50, 15)
+        terminal.read_until(b"at least 60 x 20")
+        terminal.send(b"\x11")
+        assert terminal.wait() == 0

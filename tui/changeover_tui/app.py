@@ -17,7 +17,7 @@ from changeover_tui.doors import MakeWizard, OpenDemo, WarmUp, real_demo, real_w
 from changeover_tui.runner import parting
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.start import StartScreen
-from changeover_tui.terminal import on_hangup, tolerate_broken_bytes
+from changeover_tui.terminal import ask_the_terminal_for_its_size, on_hangup, tolerate_broken_bytes
 from changeover_tui.theme import DARK, LIGHT, THEMES, far_away
 
 if TYPE_CHECKING:
@@ -238,6 +238,7 @@ def run_wizard(
 ) -> int:
     """Open the wizard on this terminal and return the exit code; the caller has made sure that there is a terminal."""
     tolerate_broken_bytes()
+    ask_the_terminal_for_its_size()
     app = ChangeoverApp(access, environ, start=start, run=run, demo=demo)
     try:
         app.run()

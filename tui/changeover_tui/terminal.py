@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -29,6 +30,12 @@ def tolerate_broken_bytes() -> None:
         return lambda errors="replace": decoder(errors)
 
     linux_driver.getincrementaldecoder = forgiving  # type: ignore[assignment]
+
+
+def ask_the_terminal_for_its_size() -> None:
+    """Forget exported COLUMNS and LINES: Textual 8.2.8 believes them for ever and misses every resize."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 def on_hangup(leave: Callable[[int], object]) -> None:
