@@ -110,7 +110,18 @@ async def test_strict_mode_is_surveyed_within_its_limits(gateway: QdrantGateway,
     assert not found.size.exact
     assert len(found.sample) >= 5
     assert found.text.template == "{text}"
-    assert any("estimates" in note for note in found.notes)
+    assert any("estimate" in note for note in found.notes)
+
+
+async def test_grpc_is_left_alone_where_it_would_change_a_payload(
+    gateway: QdrantGateway, server: Server, name: str
+) -> None:
+    point = {"id": 1, "vector": {"old": [1.0, 2.0]}, "payload": {"deep": [{"n": 2**63 + 1}]}}
+    await make(gateway, name, DENSE, [point])
+    found = await look(gateway, server, name)
+    assert found.cluster.grpc_port is None
+    assert found.sample[0].payload["deep"][0]["n"] == 2**63 + 1
+    assert any("gRPC" in note for note in found.notes) == server.real
 
 
 async def test_a_name_that_is_not_there_gets_a_hint(gateway: QdrantGateway, server: Server, name: str) -> None:

@@ -172,6 +172,17 @@ def test_payloads_are_the_json_that_rest_gives(service: Service, wire: GrpcWire)
     assert page.payload(1) == {}
 
 
+def test_an_integer_that_grpc_turned_into_a_float_is_not_written_back(service: Service, wire: GrpcWire) -> None:
+    deep = messages.ListValue(values=[value(double_value=float(2**63 + 2**20))])
+    service.rows = [row(1, {"x": value(list_value=deep)}), row(2, {"x": value(double_value=1e30)})]
+    page = wire.scroll("docs", start=None, limit=2)
+    assert [page.payload(i)["x"] for i in range(2)] == [[float(2**63 + 2**20)], 1e30]
+    wire.upsert("docs", page, [1], {})
+    with pytest.raises(ClusterError, match="REST") as caught:
+        wire.upsert("docs", page, [0, 1], {})
+    assert caught.value.action is Action.STOP
+
+
 def test_every_kind_of_vector_is_carried_as_it_came(service: Service, wire: GrpcWire) -> None:
     sparse = messages.VectorOutput(sparse=messages.SparseVector(indices=[4, 9], values=[0.5, 2.0]))
     rows = [messages.DenseVector(data=[1, 2]), messages.DenseVector(data=[3, 4])]

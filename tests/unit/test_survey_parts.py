@@ -209,7 +209,7 @@ async def test_sizes_are_measured() -> None:
     telemetry = {"app": {"system": {"ram_size": 1000}}, "memory": {"resident_bytes": 77}}
     fake = gateway({"GET /telemetry?details_level=2": telemetry}, points)
     sample = tuple(Sampled(id=p.id, payload=p.payload) for p in points)
-    size, notes = await condition.size_of(fake, "docs", vectors, sample, "{text}")
+    size, notes = await condition.size_of(fake, "docs", {}, vectors, sample, "{text}")
     assert size.vector_bytes == 5 * 4 * 2 + 10 * 3 * 2 * 4 + 10 * 2 * 8
     assert size.payload_bytes == 10 * len('{"text":"abcd"}')
     assert (size.text_chars, size.points, size.exact) == (40, 10, True)
@@ -219,9 +219,28 @@ async def test_sizes_are_measured() -> None:
 async def test_what_the_server_does_not_tell_is_a_note() -> None:
     fake = gateway()
     fake.inexact_counts.add("docs")
-    size, notes = await condition.size_of(fake, "docs", (Vector(name="a", kind="dense", size=4),), (), None)
+    size, notes = await condition.size_of(fake, "docs", {}, (Vector(name="a", kind="dense", size=4),), (), None)
     assert (size.points, size.vector_bytes, size.memory_total_bytes, size.exact) == (0, 0, None, False)
     assert len(notes) == 2
+
+
+async def test_a_count_that_takes_too_long_is_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = gateway()
+
+    async def count(name: str) -> int:
+        raise ClusterError("no answer from the server: timed out", Action.RETRY)
+
+    monkeypatch.setattr(fake, "count", count)
+    size, notes = await condition.size_of(fake, "docs", {"points_count": 10**8}, (), (), None)
+    assert (size.points, size.exact) == (10**8, False)
+    assert "estimate" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "beyond"), [(2**63 - 1, False), (2**63, True), (1e30, False), (True, False), ([{"a": [2**64 - 1]}], True)]
+)
+def test_integers_that_grpc_would_change_are_seen(value: Any, beyond: bool) -> None:
+    assert samples.beyond_grpc(Sampled(id=1, payload={"x": {"y": value}})) is beyond
 
 
 REFUSED = ClusterError("403", Action.STOP, status=403)
@@ -296,6 +315,9 @@ async def test_the_versions_of_all_peers_are_read(monkeypatch: pytest.MonkeyPatc
     unknown, notes = await servers.servers_of(gateway(rights), ALONE, "docs")
     assert [p.version for p in unknown.peers] == ["1.18.3", "1.18.3"]
     assert "1 other peer" in notes[0]
+    hidden, notes = await servers.servers_of(gateway({**rights, "GET /cluster": REFUSED}), ALONE, "docs")
+    assert not hidden.distributed
+    assert "aliases may exist" in notes[0]
     single, notes = await servers.servers_of(gateway({**rights, "GET /cluster": {"status": "disabled"}}), ALONE, "docs")
     assert ([p.id for p in single.peers], single.distributed, notes) == ([0], False, ())
 

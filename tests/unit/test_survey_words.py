@@ -59,7 +59,7 @@ def test_a_survey_is_told_from_top_to_bottom() -> None:
         ({"text": sm.Text(proven=False)}, "text proven", "could not have made"),
         ({"state": sm.State(color="yellow", queued_optimizations=3, running_optimizations=1)}, "state", "3 optim"),
         ({"state": sm.State(color="red", optimizer_error="disk")}, "optimizer error", "disk"),
-        ({"size": sm.Size(points=7, exact=False)}, "points", "approximate"),
+        ({"size": sm.Size(points=7, exact=False)}, "points", "estimate"),
         ({"strict": {"enabled": True, "max_query_limit": 5, "x": None}}, "strict mode", "max_query_limit=5"),
         ({"vectors": (sm.Vector(name="kw", kind="sparse", points=5),)}, "vector", "kw: sparse, on 5 points"),
         ({"vectors": (sm.Vector(name="l", kind="multi", size=96, distance="Dot"),)}, "vector", "multivector, 96"),

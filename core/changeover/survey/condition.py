@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from changeover.cluster.api import Gateway
-from changeover.cluster.errors import ClusterError
+from changeover.cluster.errors import Action, ClusterError
 from changeover.survey.model import Sampled, Size, State, Vector
 from changeover.survey.samples import vector_bytes
 from changeover.survey.template import render
@@ -29,13 +29,20 @@ async def state_of(gateway: Gateway, name: str, info: dict[str, Any]) -> State:
 
 
 async def size_of(
-    gateway: Gateway, name: str, vectors: tuple[Vector, ...], sample: tuple[Sampled, ...], template: str | None
+    gateway: Gateway,
+    name: str,
+    info: dict[str, Any],
+    vectors: tuple[Vector, ...],
+    sample: tuple[Sampled, ...],
+    template: str | None,
 ) -> tuple[Size, tuple[str, ...]]:
     """(size, notes). Points counted exactly; bytes of dense vectors by their shape, all else by the sample's mean."""
     import orjson
 
     notes = []
-    points = await gateway.count(name)
+    points, exact = await _count(gateway, name, info)
+    if not exact:
+        notes.append("the points could not be counted exactly, so their number is the server's estimate")
     try:
         measured = await vector_bytes(gateway, name, sample)
     except ClusterError as error:
@@ -44,9 +51,6 @@ async def size_of(
     payload = sum(len(orjson.dumps(s.payload)) for s in sample) / len(sample) if sample else 0.0
     chars = sum(len(render(template, s.payload)) for s in sample) / len(sample) if sample and template else 0.0
     total, resident, note = await _memory(gateway)
-    exact = name not in gateway.inexact_counts
-    if not exact:
-        notes.append("strict mode forbids exact counts here, so counts are the server's estimates")
     size = Size(
         points=points,
         exact=exact,
@@ -57,6 +61,17 @@ async def size_of(
         memory_resident_bytes=resident,
     )
     return size, (*notes, *((note,) if note else ()))
+
+
+async def _count(gateway: Gateway, name: str, info: dict[str, Any]) -> tuple[int, bool]:
+    """(points, whether that is exact): strict mode can forbid exact counts, and a huge collection can time out."""
+    try:
+        points = await gateway.count(name)
+    except ClusterError as error:
+        if error.action is not Action.RETRY:
+            raise
+        return int(info.get("points_count") or 0), False
+    return points, name not in gateway.inexact_counts
 
 
 def stored_bytes(vector: Vector, points: int, measured: float | None) -> float:

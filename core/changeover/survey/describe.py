@@ -20,7 +20,7 @@ def lines(survey: Survey) -> tuple[tuple[str, str], ...]:
             survey.collection + (f" (asked for as {survey.asked})" if survey.asked != survey.collection else ""),
         ),
         ("aliases", ", ".join(a.name for a in survey.aliases) or "none: the application uses the plain name"),
-        ("points", f"{size.points:,}{'' if size.exact else ' (approximate: strict mode forbids exact counts)'}"),
+        ("points", f"{size.points:,}{'' if size.exact else ' (an estimate of the server)'}"),
         ("state", _state(survey)),
         *(("vector", vector_words(v, size.points)) for v in survey.vectors),
         ("size", f"vectors {in_bytes(size.vector_bytes)}, payload about {in_bytes(size.payload_bytes)}"),

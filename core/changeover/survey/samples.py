@@ -72,6 +72,19 @@ async def vector_bytes(gateway: Gateway, name: str, sample: tuple[Sampled, ...])
     return {vector: sum(found) / len(found) for vector, found in sizes.items()}
 
 
+def beyond_grpc(point: Sampled) -> bool:
+    """Whether the payload holds an integer that gRPC cannot carry (from 2^63 up it becomes a double, measured)."""
+    return _beyond(point.payload)
+
+
+def _beyond(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_beyond, value.values()))
+    if isinstance(value, list):
+        return any(map(_beyond, value))
+    return isinstance(value, int) and value >= 1 << 63
+
+
 def _bytes_of(value: Any) -> int:
     if isinstance(value, dict):
         return 8 * len(value.get("indices", ()))

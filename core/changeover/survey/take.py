@@ -33,11 +33,14 @@ async def take(
     cluster, notes = await servers.servers_of(gateway, resolve(access, environ), name)
     shards, shard_note = await shape.shards_of(gateway, name, info)
     sample = await samples.sample_of(gateway, name)
+    if cluster.grpc_port is not None and any(map(samples.beyond_grpc, sample.points)):
+        cluster = msgspec.structs.replace(cluster, grpc_port=None)
+        notes = (*notes, "payloads hold integers from 2^63 up, which gRPC turns into floats; REST is used instead")
     vectors = await _counted(gateway, name, shape.vectors_of(info))
     found, proof_note = text.propose(sample.points, old_model), ""
     if old_model is not None:
         found, proof_note = await proof.prove(gateway, name, vectors, found, sample.points, environ)
-    size, size_notes = await condition.size_of(gateway, name, vectors, sample.points, found.template)
+    size, size_notes = await condition.size_of(gateway, name, info, vectors, sample.points, found.template)
     config = info["config"]
     return Survey(
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,7 +75,7 @@ def real_name(asked: str, names: tuple[str, ...], aliases: Mapping[str, str]) ->
         raise UsageError("the name of the collection is empty; `changeover inspect` lists what there is")
     near = difflib.get_close_matches(asked, [*names, *aliases], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "`changeover inspect` lists what there is"
-    raise UsageError(f"there is no collection or alias {asked!r} on this cluster; {hint}")
+    raise UsageError(f"there is no collection or alias {asked!r} on this cluster, or the key may not see it; {hint}")
 
 
 async def _counted(gateway: Gateway, name: str, vectors: tuple[Vector, ...]) -> tuple[Vector, ...]:
