@@ -79,7 +79,7 @@ def test_a_blocker_stops_the_walk(made: list[fakes.FakeWizard], monkeypatch: pyt
 
 def test_a_typed_key_goes_to_the_engine_and_nowhere_else(made: list[fakes.FakeWizard]) -> None:
     said: list[str] = []
-    script = Scripted({"API key (": "hush-hush", "REST address": "http://there:6333"})
+    script = Scripted({"kept in memory": "hush-hush", "REST address": "http://there:6333"})
     run = walk.prepare(None, {}, script, said.append, answers=fakes.answers())
     assert made[0].access == Access(url="http://there:6333", api_key_env="QDRANT_API_KEY")
     assert made[0].environ == {"QDRANT_API_KEY": "hush-hush"}

@@ -112,11 +112,11 @@ class _Attendance:
 
     def _cut_over(self) -> str:
         """Ask for it; returns why it was refused, and then only after the next comparison of both sides."""
+        before = self._follower.state.differences
         number = control.ask(self._run.control, "cutover", self._run.plan().job.name_in_use)
         state = self._follower.until(lambda now: any(asked.number == number for asked in now.asked))
         refused = next((asked.refused for asked in state.asked if asked.number == number), "")
         if refused:
-            before = state.differences
             self._follower.until(lambda now: now.differences is not before)
             self._handled = None
         return refused
