@@ -18,7 +18,9 @@ import numpy as np
 from changeover.decision.answers import Limits
 from changeover.embed.protocol import load
 from changeover.engine import control, launch
+from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
+from changeover.engine.journal import read_all
 from changeover.engine.state import RunState
 from changeover.plan.model import Plan
 from changeover.sandbox.demo import DemoWorld
@@ -54,6 +56,17 @@ def wait_for(run: RunFolder, enough: Callable[[RunState], bool], patience_s: flo
             raise AssertionError(f"the engine stopped: {state.stopped}\n{run.log.read_text()[-2000:]}")
         time.sleep(0.05)
     raise AssertionError("too slow: " + "\n".join(text for _, _, text in run.state().log[-20:]))
+
+
+def checkpoints(run: RunFolder) -> list[ev.SliceAcked]:
+    """Every checkpoint that was written, by all engines."""
+    return [event for event in read_all(run.journal) if isinstance(event, ev.SliceAcked)]
+
+
+def wait_for_work(run: RunFolder) -> None:
+    """Wait until the engine that runs now has written a checkpoint, or is beyond the load."""
+    before = len(checkpoints(run))
+    wait_for(run, lambda state: len(checkpoints(run)) > before or state.step("load").status == "done")
 
 
 def start(run: RunFolder, environ: dict[str, str]) -> int:
