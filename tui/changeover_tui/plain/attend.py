@@ -47,7 +47,7 @@ def attend(
         say(clean(f"the engine goes on by itself. Follow it with: changeover watch {run.name}"))
         say(clean(f"Stop it with: changeover control {run.name} stop"))
         return int(ExitCode.INTERRUPTED)
-    code = exit_code(run, state, say)
+    code = exit_code(run, state, say, resumable=outlives)
     ended(run)
     if state.status == "finished" and not run.report.exists():
         from changeover.report.build import write
@@ -106,7 +106,7 @@ class _Attendance:
 
     def _stop(self, state: RunState) -> RunState:
         self.gave_up = self._reason(state)
-        self._say(clean(f"{self.gave_up}; the engine is asked to stop"))
+        self._say(clean(f"{self.gave_up.rstrip('.')}; the engine is asked to stop"))
         control.ask(self._run.control, "stop")
         return self._follower.until(lambda _: False)
 

@@ -189,16 +189,21 @@ class Follower:
             time.sleep(POLL_S)
 
 
-def exit_code(run: RunFolder, state: RunState, say: Say) -> ExitCode:
-    """What the command ends with for a run in this state; an engine that died without a word is explained."""
+def exit_code(run: RunFolder, state: RunState, say: Say, *, resumable: bool = True) -> ExitCode:
+    """What the command ends with for a run in this state; an engine that died without a word is explained.
+
+    `resumable`: the cluster outlives the command, so it is worth saying how to go on.
+    """
     if state.status == "finished":
         return ExitCode.DONE
     if state.stopped is not None and state.status == "stopped":
-        say(clean(f"the run can be resumed: changeover resume {run.name}"))
+        if resumable:
+            say(clean(f"the run can be resumed: changeover resume {run.name}"))
         return ExitCode(state.stopped.exit_code)
     last = _last_line(run.log)
     say(clean(f"changeover: the engine ended without a word{f' ({last})' if last else ''}; its log is {run.log}"))
-    say(clean(f"the run can be resumed: changeover resume {run.name}"))
+    if resumable:
+        say(clean(f"the run can be resumed: changeover resume {run.name}"))
     return ExitCode.BUG
 
 
