@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from changeover_tui.plain.prompts import Prompts
 
 REPORT = "changeover-demo.html"
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
         keep=options.keep,
         say=say,
     )
-    with demo:
+    with _stopped_in_peace(demo):
         if screens:
             code = _screens(demo, environ)
             finished = _finished(demo)
@@ -70,15 +73,26 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     return code
 
 
+@contextmanager
+def _stopped_in_peace(demo: DemoWorld) -> Iterator[None]:
+    """Stop the demo at the end; a second Ctrl+C, or the terminal's end, does not leave half of it behind."""
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        demo.stop()
+
+
 def _end_in_order() -> None:
     """A closed terminal or a `kill` ends the demo like Ctrl+C does: everything that it started is stopped."""
 
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), leave)
+    for number in _SIGNALS:
+        signal.signal(number, leave)
 
 
 def _screens(demo: DemoWorld, environ: dict[str, str]) -> int:
