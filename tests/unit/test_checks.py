@@ -207,11 +207,13 @@ def test_a_proof_names_its_figures() -> None:
     assert "0.71" in finding.measured
 
 
-def test_memory_that_is_tight_is_no_blocker_on_disk() -> None:
+def test_vectors_on_disk_need_less_memory() -> None:
     said = answers(vector=VectorAnswer(on_disk=True))
-    finding = of("memory-headroom", run(survey(size=sized()), said, PROBES))
-    assert finding is not None
-    assert finding.severity == "warning"
+    assert of("memory-headroom", run(survey(size=sized()), said, PROBES)) is None
+    writer = Rights(read=True, write_points=True, write_collection=True, manage=False)
+    finding = of("memory-headroom", run(survey(size=sized(), rights=writer), said, PROBES))
+    assert finding is not None, "without the manage right a vector that is added stays in memory"
+    assert finding.severity == "blocker"
 
 
 def test_a_key_on_loopback_is_not_reported() -> None:

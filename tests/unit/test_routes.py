@@ -279,7 +279,7 @@ def test_a_plan_survives_its_file_and_reads_well() -> None:
     assert "~ Point alias docs at docs_v2" in text
     assert count_line(plan) == "Plan: 3 to add, 4 to change, 0 to remove."
     assert len(render(plan)) == len(plan.steps)
-    assert "+NEW = " in plan.application
+    assert '+SIDES = [("wordllama", "", "text"), ("minilm", "", "text")]' in plan.application
     in_place = plan_of(survey())
     assert '+    using="minilm",' in in_place.application
     assert '-    using="text",' in in_place.application
@@ -338,14 +338,17 @@ def test_any_text_survives_an_answers_file(text: str, rate: float, yes: bool) ->
 
 def test_every_question_is_in_the_tree_or_depends_on_an_answer() -> None:
     seen = set()
+    short = Probes(new_model=ModelProbe(dimension=384, norm=3.0))
+    tight = msgspec.structs.replace(survey().size, memory_total_bytes=1000)
     for provider, version, alias, vectors in product(
         ("fastembed", "openai"),
         ("1.17.1", "1.18.3"),
         (True, False),
         (None, (Vector(name="a", kind="dense", size=2), Vector(name="b", kind="dense", size=3))),
     ):
-        said = answers(model=msgspec.structs.replace(NEW, provider=provider))
-        seen |= {a.question.id for a in view(survey(version=version, alias=alias, vectors=vectors), said, PROBES)}
+        model = msgspec.structs.replace(NEW, provider=provider, path="folder")
+        taken = survey(version=version, alias=alias, vectors=vectors, size=tight)
+        seen |= {a.question.id for a in view(taken, answers(model=model, old_model=model), short)}
     assert seen == {q.id for q in QUESTIONS}
 
 

@@ -6,8 +6,9 @@ from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import choose
-from changeover.plan.estimate import new_vector_bytes
-from changeover.routes.job import BYTES_PER_NUMBER, batch_of
+from changeover.plan.estimate import Added, added
+from changeover.plan.model import Mode
+from changeover.routes.job import BYTES_PER_NUMBER, batch_of, source_vector, stays_on_disk
 from changeover.survey.describe import in_bytes
 from changeover.survey.model import Survey
 
@@ -23,22 +24,21 @@ def _dimension(answers: Answers, probes: Probes) -> int | None:
     return answers.model.dimension if answers.model else None
 
 
-def _need(survey: Survey, answers: Answers, probes: Probes) -> int | None:
-    """Bytes that the migration adds, or None while the dimension is not known."""
+def _need(survey: Survey, answers: Answers, probes: Probes) -> Added | None:
+    """Bytes that the migration adds, or None while the dimension is not known or there is nothing to replace."""
     dimension = _dimension(answers, probes)
-    if dimension is None:
+    if dimension is None or not any(vector.kind == "dense" for vector in survey.vectors):
         return None
-    need = new_vector_bytes(survey.size.points, dimension)
-    if choose(survey, answers).route == "blue-green":
-        need += int(survey.size.vector_bytes * 1.5) + survey.size.payload_bytes
-    return need
+    mode: Mode = "blue-green" if choose(survey, answers).route == "blue-green" else "in-place"
+    return added(survey, source_vector(survey, answers), dimension, mode, stays_on_disk(survey, answers, mode))
 
 
 def memory_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The new vectors may not fit into memory, or the server does not tell."""
-    need, size = _need(survey, answers, probes), survey.size
-    if need is None:
+    adds, size = _need(survey, answers, probes), survey.size
+    if adds is None:
         return None
+    need = adds.memory
     if size.memory_total_bytes is None:
         return Finding(
             code="memory-headroom",
@@ -54,7 +54,7 @@ def memory_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding
         return None
     return Finding(
         code="memory-headroom",
-        severity="blocker" if after > 1 and not answers.vector.on_disk else "warning",
+        severity="blocker" if after > 1 else "warning",
         title="the new vectors do not fit into memory with room to spare",
         measured=f"{in_bytes(used)} used + {in_bytes(need)} = {after:.0%} of {in_bytes(size.memory_total_bytes)}",
         limit=f"{HIGH:.0%}",
@@ -66,10 +66,10 @@ def memory_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding
 
 def disk_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The disk may not hold old and new side by side, or the server does not tell."""
-    need, size = _need(survey, answers, probes), survey.size
-    if need is None:
+    adds, size = _need(survey, answers, probes), survey.size
+    if adds is None:
         return None
-    need *= 2
+    need = adds.disk
     if size.disk_free_bytes is None:
         return Finding(
             code="disk-headroom",

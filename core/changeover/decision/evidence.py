@@ -92,6 +92,30 @@ def names(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     return (f"collections: {', '.join(survey.collections)}  (GET /collections)", f"aliases: {aliases}  (GET /aliases)")
 
 
+def prefix(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """Prefixes that reproduced the stored vectors."""
+    best = survey.text.proofs[0] if survey.text.proven and survey.text.proofs else None
+    if best is None:
+        return ("the stored vectors tell nothing about a prefix: the text is not proven",)
+    return (f"the old model was given the prefix {best.prefix!r}  (re-embedded sample)",)
+
+
+def length(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """Length of the new vectors."""
+    probe = probes.new_model
+    made = "not measured yet" if probe is None or probe.error else f"mean length {probe.norm}"
+    return (f"the new model's vectors: {made}  (probe)", *vectors(survey, answers, probes))
+
+
+def memory(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """Memory of the server's machine."""
+    size = survey.size
+    if size.memory_total_bytes is None:
+        return ("the server does not tell its memory  (GET /telemetry)",)
+    used = in_bytes(size.memory_resident_bytes or 0)
+    return (f"memory: {used} used of {in_bytes(size.memory_total_bytes)}  (GET /telemetry)",)
+
+
 def writers(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """The update queue."""
     queue = survey.state.update_queue

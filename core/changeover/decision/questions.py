@@ -140,6 +140,46 @@ QUESTIONS: tuple[Question, ...] = (
         optional=True,
     ),
     Question(
+        id="model.price_per_million_tokens",
+        prompt="Price of a million tokens",
+        help="As your provider bills it, in your currency; the plan then says what the run costs. Empty: no estimate of money.",
+        kind="number",
+        group="model",
+        optional=True,
+    ),
+    Question(
+        id="model.document_prefix",
+        prompt="What is put in front of each text?",
+        help="Some models were trained with it, such as passage: with a blank after it. Empty: nothing.",
+        kind="text",
+        group="model",
+        choices=(
+            Choice(value="", label="Nothing"),
+            Choice(value="passage: ", label="passage:", consequence="as E5 models ask, with a blank behind it"),
+            Choice(
+                value="search_document: ",
+                label="search_document:",
+                consequence="as Nomic models ask, with a blank behind it",
+            ),
+        ),
+        optional=True,
+    ),
+    Question(
+        id="model.query_prefix",
+        prompt="What is put in front of each query?",
+        help="The counterpart for queries, such as query: with a blank after it. Empty: nothing.",
+        kind="text",
+        group="model",
+        choices=(
+            Choice(value="", label="Nothing"),
+            Choice(value="query: ", label="query:", consequence="as E5 models ask, with a blank behind it"),
+            Choice(
+                value="search_query: ", label="search_query:", consequence="as Nomic models ask, with a blank behind it"
+            ),
+        ),
+        optional=True,
+    ),
+    Question(
         id="old_model.provider",
         prompt="Can the old model be used too?",
         help=(
@@ -157,6 +197,29 @@ QUESTIONS: tuple[Question, ...] = (
         help="Its name as the provider knows it.",
         kind="text",
         group="text",
+    ),
+    Question(
+        id="old_model.path",
+        prompt="Folder of the old model, if it is a local ONNX model",
+        help="A folder with model.onnx and tokenizer.json. Empty: fastembed fetches the model by its name.",
+        kind="text",
+        group="text",
+        optional=True,
+    ),
+    Question(
+        id="old_model.url",
+        prompt="Base URL of the old model's endpoint",
+        help="For example https://api.openai.com/v1; /embeddings is added.",
+        kind="text",
+        group="text",
+    ),
+    Question(
+        id="old_model.api_key_env",
+        prompt="Environment variable that holds that endpoint's key",
+        help="Only the variable's name is kept. Empty: no key.",
+        kind="text",
+        group="text",
+        optional=True,
     ),
     Question(
         id="text.template",
@@ -200,6 +263,30 @@ QUESTIONS: tuple[Question, ...] = (
         help="What the application will give as `using`. A name of its own makes a forgotten query model fail loudly.",
         kind="text",
         group="names",
+    ),
+    Question(
+        id="vector.distance",
+        prompt="Which distance?",
+        help=(
+            "The new vectors are not of length 1. Cosine collections normalise what they are given; with the others the"
+            " length of a vector counts."
+        ),
+        kind="choice",
+        group="names",
+        choices=(
+            Choice(value="Cosine", label="Cosine", consequence="only the direction counts"),
+            Choice(value="Dot", label="Dot product", consequence="longer vectors score higher"),
+            Choice(value="Euclid", label="Euclidean", consequence="the straight distance"),
+            Choice(value="Manhattan", label="Manhattan", consequence="the sum of differences"),
+        ),
+    ),
+    Question(
+        id="vector.on_disk",
+        prompt="Keep the new vectors on disk?",
+        help="Memory is tight. On disk only the index of the new vectors is held in memory, and searches are slower.",
+        kind="yesno",
+        group="names",
+        choices=_yesno("about a third of the memory, slower searches", "all of it in memory"),
     ),
     Question(
         id="target.collection",

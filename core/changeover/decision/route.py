@@ -58,6 +58,11 @@ GATES: dict[RouteName, tuple[Gate, ...]] = {
     "blue-green": (
         DENSE,
         Gate(
+            name="one model serves afterwards",
+            holds=lambda s, a: not a.keep_both,
+            reason=lambda s: "both models are to stay live, and the new collection holds the new one only",
+        ),
+        Gate(
             name="manage right",
             holds=lambda s, a: s.cluster.rights.manage,
             reason=lambda s: "the key may not create collections and aliases (manage right)",
@@ -72,6 +77,16 @@ NOT_YET: dict[RouteName, str] = {
     "quantization": "this version re-embeds only",
     "linear-map": "this version re-embeds only",
 }
+
+
+def refused(answers: Answers) -> tuple[str, ...]:
+    """Answers that no route of this version can follow, with the reason; a wizard never offers them as open."""
+    found = []
+    if answers.avoid is not None and answers.avoid != "none":
+        found.append(f"avoid = {answers.avoid}: {NOT_YET[answers.avoid]}; answer avoid = none")
+    if answers.add_sparse:
+        found.append(f"add_sparse = true: {NOT_YET['hybrid']}; answer add_sparse = false")
+    return tuple(found)
 
 
 def closed(route: RouteName, survey: Survey, answers: Answers) -> tuple[str, ...]:
@@ -92,6 +107,8 @@ def proposed(survey: Survey, answers: Answers) -> RouteName | None:
 
 def choose(survey: Survey, answers: Answers) -> Chosen:
     """The answered route if it is open, the proposed one if none was answered; else None with reasons."""
+    if unwanted := refused(answers):
+        return Chosen(route=None, reasons=unwanted)
     if answers.route is not None:
         reasons = closed(answers.route, survey, answers)
         return Chosen(route=None if reasons else answers.route, reasons=tuple(f"{answers.route}: {r}" for r in reasons))

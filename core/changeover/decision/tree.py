@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from changeover.checks.capacity import memory_headroom
 from changeover.checks.model import Probes
+from changeover.checks.new_model import not_normalised
 from changeover.decision import evidence as says
 from changeover.decision.answers import Answers, set_answer, value_of
 from changeover.decision.questions import Choice, Question, by_id
 from changeover.decision.route import NOT_YET, choose, closed, proposed
 from changeover.errors import ChangeoverError
 from changeover.routes import names
-from changeover.routes.job import BATCH, STREAMS, batch_of, source_vector
+from changeover.routes.job import BATCH, STREAMS, batch_of, name_in_use, source_vector, taken_names
 from changeover.survey.model import Survey
 
 
@@ -46,26 +48,55 @@ class Row(NamedTuple):
     """One question of the tree."""
 
     id: str
-    when: Callable[[Survey, Answers], bool]
+    when: Callable[[Survey, Answers, Probes], bool]
     proposal: Value
     evidence: Callable[[Survey, Answers, Probes], tuple[str, ...]]
     choices: Callable[[Survey, Answers, Question], tuple[AskedChoice, ...]] | None = None
 
 
-def _always(survey: Survey, answers: Answers) -> bool:
+When = Callable[[Survey, Answers, Probes], bool]
+
+
+def _always(survey: Survey, answers: Answers, probes: Probes) -> bool:
     return True
 
 
-def _route_is(route: str) -> Callable[[Survey, Answers], bool]:
-    return lambda survey, answers: choose(survey, answers).route == route
+def _route_is(route: str) -> When:
+    return lambda survey, answers, probes: choose(survey, answers).route == route
 
 
-def _provider(answers: Answers) -> str:
-    return answers.model.provider if answers.model else "fastembed"
+def _model_by(*providers: str) -> When:
+    return lambda survey, answers, probes: (answers.model.provider if answers.model else "fastembed") in providers
 
 
-def _several_dense(survey: Survey, answers: Answers) -> bool:
+def _old_by(*providers: str) -> When:
+    return lambda survey, answers, probes: answers.old_model is not None and answers.old_model.provider in providers
+
+
+def _may_need_prefix(survey: Survey, answers: Answers, probes: Probes) -> bool:
+    """fastembed puts the prefixes of the models that it knows; a folder or a server of one's own may need them."""
+    model = answers.model
+    return model is not None and bool(model.path or model.url) and model.provider != "sandbox"
+
+
+def _several_dense(survey: Survey, answers: Answers, probes: Probes) -> bool:
     return sum(vector.kind == "dense" for vector in survey.vectors) > 1
+
+
+def _odd_length(survey: Survey, answers: Answers, probes: Probes) -> bool:
+    return answers.vector.distance is not None or not_normalised(survey, bare(answers, "distance"), probes) is not None
+
+
+def _tight_memory(survey: Survey, answers: Answers, probes: Probes) -> bool:
+    if answers.vector.on_disk is not None:
+        return True
+    finding = memory_headroom(survey, answers, probes)
+    return finding is not None and finding.severity != "info"
+
+
+def bare(answers: Answers, part: str) -> Answers:
+    """The answers without that answer about the vector."""
+    return msgspec.structs.replace(answers, vector=msgspec.structs.replace(answers.vector, **{part: None}))
 
 
 def _avoid(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
@@ -90,8 +121,6 @@ def _routes(survey: Survey, answers: Answers, question: Question) -> tuple[Asked
     asked = []
     for choice in question.choices:
         reasons = closed(choice.value, survey, answers)  # type: ignore[arg-type]
-        if answers.keep_both and choice.value == "blue-green":
-            reasons = (*reasons, "both models are to stay live, and this route leaves the old vector behind")
         asked.append(AskedChoice(choice=choice, open=not reasons, reason="; ".join(reasons)))
     return tuple(asked)
 
@@ -131,16 +160,38 @@ def _new_vector(survey: Survey, answers: Answers, probes: Probes) -> str | None:
         return None
     mode = "in-place" if choose(survey, answers).route == "in-place" else "blue-green"
     dimension = probes.new_model.dimension if probes.new_model else answers.model.dimension or 0
-    bare = msgspec.structs.replace(answers, vector=msgspec.structs.replace(answers.vector, name=None))
     try:
-        return target_vector(survey, bare, mode, dimension, answers.model)  # type: ignore[arg-type]
+        return target_vector(survey, bare(answers, "name"), mode, dimension, answers.model)  # type: ignore[arg-type]
     except ChangeoverError:
         return None
 
 
 def _target(survey: Survey, answers: Answers, probes: Probes) -> str:
-    taken = {*survey.collections, *(a.name for a in (*survey.aliases, *survey.other_aliases))}
-    return names.collection_name(survey.collection, taken)
+    return names.collection_name(survey.collection, taken_names(survey))
+
+
+def _alias(survey: Survey, answers: Answers, probes: Probes) -> str:
+    if survey.aliases:
+        return survey.aliases[0].name
+    return names.alias_name(survey.collection, taken_names(survey))
+
+
+def _distance(survey: Survey, answers: Answers, probes: Probes) -> str | None:
+    return source_vector(survey, answers).distance
+
+
+def _on_disk(survey: Survey, answers: Answers, probes: Probes) -> bool:
+    return bool(source_vector(survey, answers).on_disk)
+
+
+def _distances(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
+    kept = source_vector(survey, answers).distance
+    return tuple(
+        AskedChoice(
+            choice=msgspec.structs.replace(c, consequence=f"{c.consequence}; as before") if c.value == kept else c
+        )
+        for c in question.choices
+    )
 
 
 def _text(survey: Survey, answers: Answers, probes: Probes) -> str | None:
@@ -166,20 +217,28 @@ TREE: tuple[Row, ...] = (
     Row("add_sparse", _always, lambda s, a, p: False, says.sparse, _add_sparse),
     Row("model.provider", _always, lambda s, a, p: "fastembed", says.model),
     Row("model.name", _always, lambda s, a, p: None, says.model),
-    Row("model.path", lambda s, a: _provider(a) == "fastembed", lambda s, a, p: None, says.model),
-    Row("model.url", lambda s, a: _provider(a) == "openai", lambda s, a, p: None, says.model),
-    Row("model.api_key_env", lambda s, a: _provider(a) == "openai", lambda s, a, p: None, says.model),
+    Row("model.path", _model_by("fastembed"), lambda s, a, p: None, says.model),
+    Row("model.url", _model_by("openai"), lambda s, a, p: None, says.model),
+    Row("model.api_key_env", _model_by("openai"), lambda s, a, p: None, says.model),
+    Row("model.price_per_million_tokens", _model_by("openai"), lambda s, a, p: None, says.model),
+    Row("model.document_prefix", _may_need_prefix, lambda s, a, p: None, says.prefix),
+    Row("model.query_prefix", _may_need_prefix, lambda s, a, p: None, says.prefix),
     Row("old_model.provider", _always, lambda s, a, p: None, says.old_model),
-    Row("old_model.name", lambda s, a: a.old_model is not None, lambda s, a, p: None, says.old_model),
+    Row("old_model.name", lambda s, a, p: a.old_model is not None, lambda s, a, p: None, says.old_model),
+    Row("old_model.path", _old_by("fastembed"), lambda s, a, p: None, says.old_model),
+    Row("old_model.url", _old_by("openai"), lambda s, a, p: None, says.old_model),
+    Row("old_model.api_key_env", _old_by("openai"), lambda s, a, p: None, says.old_model),
     Row("text.template", _always, _text, says.text, _texts),
     Row("route", _always, lambda s, a, p: proposed(s, a), says.route, _routes),
     Row("vector.source", _several_dense, _source, says.vectors, _sources),
     Row("vector.name", _always, _new_vector, says.vectors),
+    Row("vector.distance", _odd_length, _distance, says.length, _distances),
+    Row("vector.on_disk", _tight_memory, _on_disk, says.memory),
     Row("target.collection", _route_is("blue-green"), _target, says.names),
     Row(
         "alias.name",
-        lambda s, a: choose(s, a).route == "blue-green" and not s.aliases,
-        lambda s, a, p: f"{s.collection}_live",
+        lambda s, a, p: choose(s, a).route == "blue-green" and name_in_use(s, a) == s.collection,
+        _alias,
         says.names,
     ),
     Row("writers", _always, lambda s, a, p: "unknown", says.writers),
@@ -196,7 +255,7 @@ def view(survey: Survey, answers: Answers, probes: Probes) -> tuple[Asked, ...]:
     asked = []
     for row in TREE:
         question = by_id(row.id)
-        if question is None or not row.when(survey, answers):
+        if question is None or not row.when(survey, answers, probes):
             continue
         plain = tuple(AskedChoice(choice=choice) for choice in question.choices)
         asked.append(
@@ -219,7 +278,7 @@ def propose(survey: Survey, answers: Answers, probes: Probes) -> Answers:
     if answers.collection is None:
         answers = msgspec.structs.replace(answers, collection=survey.asked)
     for row in TREE:
-        if row.id.startswith(("model.", "old_model.")) or not row.when(survey, answers):
+        if row.id.startswith(("model.", "old_model.")) or not row.when(survey, answers, probes):
             continue
         if _value(answers, row.id) is None:
             proposal = row.proposal(survey, answers, probes)

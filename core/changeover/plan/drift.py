@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from changeover.plan.model import Fingerprint, Job, Plan
+from changeover.plan.model import Fingerprint, Job, Plan, SwapAlias
+from changeover.routes.job import server_version
 from changeover.survey.model import Survey
 
 
-def fingerprint(survey: Survey, job: Job) -> Fingerprint:
-    """The parts of the survey that the plan depends on."""
+def fingerprint(survey: Survey, job: Job, alias: str = "") -> Fingerprint:
+    """The parts of the survey that the plan depends on; `alias` is the one that will be swapped, "" for none."""
     names = {alias.name: alias.collection for alias in (*survey.aliases, *survey.other_aliases)}
     return Fingerprint(
-        version=survey.cluster.version,
+        version=server_version(survey),
         collection=survey.collection,
         vectors={vector.name: vector.params for vector in survey.vectors},
-        aliases={name: target for name, target in names.items() if name in (job.name_in_use, job.target)},
+        aliases={name: target for name, target in names.items() if name in (job.name_in_use, job.target, alias)},
         indexes={index.field: index.schema for index in survey.indexes},
         collections=tuple(name for name in survey.collections if name == job.target),
     )
@@ -23,7 +24,8 @@ def fingerprint(survey: Survey, job: Job) -> Fingerprint:
 
 def differences(plan: Plan, survey: Survey) -> tuple[str, ...]:
     """A line for each part that changed since the plan was made; () when nothing did."""
-    then, now = plan.fingerprint, fingerprint(survey, plan.job)
+    alias = next((step.alias for step in plan.steps if isinstance(step, SwapAlias)), "")
+    then, now = plan.fingerprint, fingerprint(survey, plan.job, alias)
     lines = []
     if then.version != now.version:
         lines.append(f"the server was {then.version}, now it is {now.version}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
 from changeover.plan import model as plan
 from changeover.routes import common
-from changeover.routes.job import source_vector
+from changeover.routes.job import new_datatype, source_vector, swapped_alias
 from changeover.survey.model import Survey
 
 PARAMS = (
@@ -32,7 +33,7 @@ DEFAULT_INDEXING_THRESHOLD_KB = 10_000
 """Server source, 1.15.5 to 1.19; there is no way to unset a value once given."""
 
 
-def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: str) -> tuple[plan.Step, ...]:
+def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: str) -> tuple[plan.Step, ...]:
     """Create, load with indexing off, restore, catch up, verify, swap the alias, sweep."""
     target = f"/collections/{quote(job.target, safe='')}"
     threshold = (survey.config.get("optimizer_config") or {}).get("indexing_threshold")
@@ -62,11 +63,11 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: 
             request=_indexing(target, DEFAULT_INDEXING_THRESHOLD_KB if threshold is None else threshold),
         ),
         common.catch_up(),
-        *common.proof(job, answers, labelled),
+        *common.proof(job, answers, bool(probes.queries)),
     ]
     if answers.cutover != "never":
         made += [_swap(survey, answers, job), plan.Sweep(id="sweep", title="Bring late writes over")]
-    return (*made, *common.metadata(survey, job, job.target, run))
+    return (*made, *common.metadata(survey, job, job.target, run, probes))
 
 
 def create_body(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
@@ -86,6 +87,8 @@ def create_body(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, An
 def _vectors(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
     old = source_vector(survey, answers)
     new = {**_without_nulls(old.params), "size": job.dimension, "distance": answers.vector.distance or old.distance}
+    if new_datatype(old) is None:
+        new.pop("datatype", None)
     if answers.vector.on_disk is not None:
         new["on_disk"] = answers.vector.on_disk
     carried = {v.name: _without_nulls(v.params) for v in survey.vectors if v.name in job.carry and v.kind != "sparse"}
@@ -94,7 +97,7 @@ def _vectors(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
 
 
 def _swap(survey: Survey, answers: Answers, job: plan.Job) -> plan.SwapAlias:
-    alias = job.name_in_use if job.name_in_use != job.source else answers.alias.name or f"{job.source}_live"
+    alias = swapped_alias(survey, answers)
     current = next((a.collection for a in (*survey.aliases, *survey.other_aliases) if a.name == alias), None)
     action = {"create_alias": {"alias_name": alias, "collection_name": job.target}}
     return plan.SwapAlias(

@@ -16,11 +16,11 @@ from changeover.plan.drift import fingerprint
 from changeover.plan.estimate import estimate
 from changeover.plan.model import Access, Job, Mode, Plan, Step
 from changeover.routes import blue_green, in_place
-from changeover.routes.job import job_of
+from changeover.routes.job import job_of, stays_on_disk, swapped_alias
 from changeover.survey.model import Survey
 from changeover.version import __version__
 
-Steps = Callable[[Survey, Answers, Job, bool, str], tuple[Step, ...]]
+Steps = Callable[[Survey, Answers, Job, Probes, str], tuple[Step, ...]]
 
 ROUTES: dict[RouteName, tuple[Mode, Steps]] = {
     "in-place": ("in-place", in_place.steps),
@@ -37,6 +37,7 @@ def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probe
         raise BlockedError(f"route {chosen.route} cannot be planned by this version; choose in-place or blue-green")
     mode, steps = ROUTES[chosen.route]
     job = job_of(survey, answers, probes, access, mode)
+    alias = swapped_alias(survey, answers) if mode == "blue-green" else ""
     now = datetime.now(UTC)
     run = f"{now:%Y%m%d-%H%M%S}-{_slug(survey.collection)}-{secrets.token_hex(2)}"
     return plan_file.seal(
@@ -48,10 +49,10 @@ def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probe
             job=job,
             answers=answers,
             findings=findings,
-            steps=steps(survey, answers, job, bool(probes.queries), run),
-            estimate=estimate(survey, probes, job),
-            application=diff(survey, job),
-            fingerprint=fingerprint(survey, job),
+            steps=steps(survey, answers, job, probes, run),
+            estimate=estimate(survey, probes, job, stays_on_disk(survey, answers, mode)),
+            application=diff(job, alias),
+            fingerprint=fingerprint(survey, job, alias),
         )
     )
 

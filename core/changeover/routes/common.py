@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from changeover.checks.model import Probes
 from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers
 from changeover.plan import model as plan
 from changeover.routes.job import server_version
 from changeover.routes.slices import slices
 from changeover.survey.model import Survey
-
 
 RECORDED = ("provider", "name", "document_prefix", "query_prefix", "pooling", "normalise")
 
@@ -44,13 +44,15 @@ def proof(job: plan.Job, answers: Answers, labelled: bool) -> tuple[plan.Step, .
     return tuple(made)
 
 
-def metadata(survey: Survey, job: plan.Job, collection: str, run: str) -> tuple[plan.Step, ...]:
+def metadata(survey: Survey, job: plan.Job, collection: str, run: str, probes: Probes) -> tuple[plan.Step, ...]:
     """Record the model in the collection, where the server keeps metadata (1.16) and the key may write it."""
     if not supports("metadata", server_version(survey)) or not survey.cluster.rights.manage:
         return ()
     # Only what makes the vectors what they are: no paths, URLs or names of variables of this machine.
     model = {key: value for key, value in msgspec.to_builtins(job.model).items() if key in RECORDED}
     model["dimension"] = job.dimension
+    if probes.new_model and probes.new_model.fingerprint:
+        model["fingerprint"] = probes.new_model.fingerprint
     body = {"metadata": {"changeover": {"run": run, "vector": job.target_vector, "text": job.template, "model": model}}}
     request = plan.Request(method="PATCH", path=f"/collections/{quote(collection, safe='')}", body=body)
     return (plan.WriteMetadata(id="write-metadata", title="Record the model", request=request),)

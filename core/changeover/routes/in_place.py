@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
+from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
 from changeover.plan import model as plan
 from changeover.routes import common
-from changeover.routes.job import source_vector
+from changeover.routes.job import may_set, new_datatype, source_vector, vector_settings
 from changeover.survey.model import Survey
 
-PER_VECTOR = ("hnsw_config", "quantization_config")
 
-
-def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: str) -> tuple[plan.Step, ...]:
+def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: str) -> tuple[plan.Step, ...]:
     """Add, load, catch up, verify; the application then changes the vector that it searches."""
     old = source_vector(survey, answers)
     collection = f"/collections/{quote(job.source, safe='')}"
     body = {"size": job.dimension, "distance": answers.vector.distance or old.distance}
-    if old.datatype is not None:
-        body["datatype"] = old.datatype
+    if (datatype := new_datatype(old)) is not None:
+        body["datatype"] = datatype
     made: list[plan.Step] = [
         plan.AddVector(
             id="add-vector",
@@ -32,8 +30,8 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: 
             ),
         )
     ]
-    settings = _settings(old.params, answers.vector.on_disk)
-    if settings:
+    settings = vector_settings(old, answers.vector.on_disk)
+    if settings and may_set(survey):
         made.append(
             plan.PatchVector(
                 id="patch-vector",
@@ -44,7 +42,7 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: 
     made += [
         common.load(survey, job),
         common.catch_up(),
-        *common.proof(job, answers, labelled),
+        *common.proof(job, answers, bool(probes.queries)),
     ]
     if answers.cutover != "never":
         made += [
@@ -53,11 +51,4 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, labelled: bool, run: 
             ),
             plan.Sweep(id="sweep", title="Bring late writes over"),
         ]
-    return (*made, *common.metadata(survey, job, job.source, run))
-
-
-def _settings(old: dict[str, Any], on_disk: bool | None) -> dict[str, Any]:
-    """The add carries only size and distance (server source), so storage and index settings follow as a PATCH."""
-    settings = {key: old[key] for key in PER_VECTOR if old.get(key)}
-    wanted = on_disk if on_disk is not None else old.get("on_disk")
-    return settings | ({"on_disk": wanted} if wanted is not None else {})
+    return (*made, *common.metadata(survey, job, job.source, run, probes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from changeover.checks.model import Probes
@@ -19,6 +21,8 @@ STREAMS = 2
 BYTES_PER_NUMBER = 20
 """Of JSON, per float32 (measured: 19.65)."""
 BODY = 8 * 1024 * 1024
+PER_VECTOR = ("hnsw_config", "quantization_config")
+FLOATS = ("float32", "float16")
 
 
 def server_version(survey: Survey) -> str:
@@ -49,6 +53,59 @@ def name_in_use(survey: Survey, answers: Answers) -> str:
     if answers.alias.name and any(alias.name == answers.alias.name for alias in survey.aliases):
         return answers.alias.name
     return survey.aliases[0].name if len(survey.aliases) == 1 else survey.collection
+
+
+def swapped_alias(survey: Survey, answers: Answers) -> str:
+    """The alias that blue-green points at the new collection; raises UsageError for one that cannot be made.
+
+    It is the name in use where that is an alias; else the answered one, which must not be a collection's name.
+    """
+    used = name_in_use(survey, answers)
+    if used != survey.collection:
+        return used
+    wanted = answers.alias.name
+    if wanted is None:
+        return names.alias_name(survey.collection, taken_names(survey))
+    reason = names.illegal(wanted) or ("a collection of this name exists" if wanted in survey.collections else "")
+    if reason:
+        raise UsageError(f"alias.name {wanted!r}: {reason}; give another name")
+    return wanted
+
+
+def taken_names(survey: Survey) -> set[str]:
+    """Collections and aliases share one namespace (recorded: 409, 400)."""
+    return {survey.collection, *survey.collections, *(a.name for a in (*survey.aliases, *survey.other_aliases))}
+
+
+def vector_settings(old: Vector, on_disk: bool | None) -> dict[str, Any]:
+    """What a PATCH gives the new vector after it was added: the add carries only size, distance and datatype."""
+    settings = {key: old.params[key] for key in PER_VECTOR if old.params.get(key)}
+    wanted = on_disk if on_disk is not None else old.params.get("on_disk")
+    return settings | ({"on_disk": wanted} if wanted or old.params.get("on_disk") else {})
+
+
+def may_set(survey: Survey) -> bool:
+    """Whether the key may change a vector's settings: adding needs write access, a PATCH the manage right (source)."""
+    return survey.cluster.rights.manage
+
+
+def stays_on_disk(survey: Survey, answers: Answers, mode: Mode) -> bool:
+    """Whether the new vector is kept on disk; one that is added in place is in memory until a PATCH (server source)."""
+    wanted = vector_settings(source_vector(survey, answers), answers.vector.on_disk).get("on_disk")
+    return bool(wanted) and (mode == "blue-green" or may_set(survey))
+
+
+def new_datatype(old: Vector) -> str | None:
+    """The old vector's datatype where it keeps floats; uint8 and turbo would cut the new model's numbers to pieces."""
+    return old.datatype if old.datatype in FLOATS else None
+
+
+def old_model(survey: Survey, answers: Answers) -> ModelSpec | None:
+    """The old model as answered, with the document prefix that the proof of the text found."""
+    proven, given = survey.text.old_model, answers.old_model
+    if given is None or proven is None or not survey.text.proven:
+        return given
+    return proven if msgspec.structs.replace(proven, document_prefix=given.document_prefix) == given else given
 
 
 def target_vector(survey: Survey, answers: Answers, mode: Mode, dimension: int, model: ModelSpec) -> str:
@@ -106,7 +163,7 @@ def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, mod
         carry=tuple(v.name for v in survey.vectors if v.name != old.name) if mode == "blue-green" else (),
         model=model,
         dimension=dimension,
-        old_model=answers.old_model,
+        old_model=old_model(survey, answers),
         template=template,
         batch=batch_of(survey, answers, dimension),
         streams=answers.limits.streams or STREAMS,
@@ -119,8 +176,7 @@ def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, mod
 
 def target_collection(survey: Survey, answers: Answers) -> str:
     """The new collection's name; raises UsageError for one that the server would refuse or that is taken."""
-    aliases = [alias.name for alias in (*survey.aliases, *survey.other_aliases)]
-    taken = {*survey.collections, *aliases}
+    taken = taken_names(survey)
     wanted = answers.target.collection
     if wanted is None:
         return names.collection_name(survey.collection, taken)

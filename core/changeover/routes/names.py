@@ -22,6 +22,15 @@ def collection_name(source: str, taken: Collection[str]) -> str:
             return name
 
 
+def alias_name(source: str, taken: Collection[str]) -> str:
+    """`docs` -> `docs_live`, or the next with a number that is free."""
+    name, number = f"{source}_live", 1
+    while name in taken:
+        number += 1
+        name = f"{source}_live{number}"
+    return name
+
+
 def vector_name(model: str, taken: Collection[str]) -> str:
     """A vector name from the model's: its last path part, legal, short enough and free."""
     last = model.rstrip("/").rpartition("/")[2] or "new"
