@@ -241,3 +241,20 @@ async def test_verification_sees_a_wrong_vector(tmp_path: Path) -> None:
     with pytest.raises(UnverifiedError, match="do not hold the vector of their text"):
         await verify(ctx, ctx.plan.steps[3])
     close(ctx)
+
+
+async def test_a_scroll_that_is_too_large_for_strict_mode_is_halved(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(50)}, [], str(tmp_path), batch=32)
+    scroll = cluster.scroll
+
+    def strict(name: str, **options: Any) -> Any:
+        if 10 < options["limit"] < 1000:
+            raise ClusterError("Limit exceeded", Action.SPLIT, status=400)
+        return scroll(name, **options)
+
+    cluster.scroll = strict
+    await load(ctx, ctx.plan.steps[0])
+    cluster.scroll = scroll
+    check(cluster, "blue-green")
+    assert ctx.throttle.effective_batch <= 10
+    close(ctx)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine.acks import Acked, SliceAcks
 from changeover.engine.context import Context
@@ -55,9 +57,14 @@ class Found:
         return ev.Differences(at=at, step=step, number=number, **{str(k): v for k, v in self._counts.items()})
 
 
+PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""A payload key that means the same to the server's path syntax and to a template."""
+
+
 def text_payload(ctx: Context) -> bool | list[str]:
-    """What of the payload is read: in place only the fields of the text, blue-green everything."""
-    return list(paths(ctx.job.template)) if ctx.in_place else True
+    """What of the payload is read: in place only the text's fields, where they are plain keys; else everything."""
+    wanted = list(paths(ctx.job.template))
+    return wanted if ctx.in_place and all(PLAIN_KEY.fullmatch(path) for path in wanted) else True
 
 
 def walk(
@@ -72,7 +79,13 @@ def walk(
     while True:
         size = ctx.throttle.effective_batch
         ctx.throttle.admit(size)
-        page = patiently(ctx, lambda cursor=cursor, size=size: read(cursor, size))  # type: ignore[misc]
+        try:
+            page = patiently(ctx, lambda cursor=cursor, size=size: read(cursor, size))  # type: ignore[misc]
+        except ClusterError as error:
+            if error.action is not Action.SPLIT or size == 1:
+                raise
+            ctx.throttle.learn_ceiling(size // 2)
+            continue
         rows = [i for i, point_id in enumerate(page.ids) if end is None or id_key(point_id) < end]
         following = page.next
         last = following is None or len(rows) < len(page.ids) or (end is not None and id_key(following) >= end)
