@@ -9,13 +9,23 @@ import pytest
 
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.checks.registry import CHECKS, by_code, passed, run
-from changeover.decision.answers import Answers, Limits, TextAnswer, VectorAnswer
+from changeover.decision.answers import Answers, Limits, TargetAnswer, TextAnswer, VectorAnswer
 from changeover.explain import explain, topics
 from changeover.survey.model import Alias, Proof, Replica, Rights, Sampled, Shards, Size, State, Survey, Text, Vector
 from tests.unit.surveys import NEW, OLD, PROBES, alias_answer, answers, survey
 
 GREEN = State(color="green", queued_optimizations=0, running_optimizations=0)
 NO_RIGHTS = Rights(read=True, write_points=False, write_collection=False, manage=False)
+WRITER = Rights(read=True, write_points=True, write_collection=True, manage=False)
+ON_DISK = Vector(
+    name="text",
+    kind="dense",
+    size=256,
+    distance="Cosine",
+    on_disk=True,
+    params={"size": 256, "distance": "Cosine", "on_disk": True},
+)
+UINT8 = Vector(name="text", kind="dense", size=256, distance="Cosine", datatype="uint8")
 TEXTLESS = tuple(Sampled(id=i, payload={"n": i}) for i in range(10))
 SOME_BLANK = tuple(Sampled(id=i, payload={"text": "words here" if i % 2 else " "}) for i in range(10))
 BIG = Size(points=1_000_000, vector_bytes=10**9, payload_bytes=10**9, memory_total_bytes=2 * 10**9)
@@ -140,16 +150,47 @@ FIRES: list[Case] = [
     ),
     ("unverified", survey(), answers(cutover="when-ready"), PROBES, "warning"),
     ("no-labelled-queries", survey(), answers(), PROBES, "info"),
+    (
+        "model-unusable",
+        survey(),
+        answers(),
+        Probes(new_model=ModelProbe(dimension=384, error="the endpoint refused the second request")),
+        "blocker",
+    ),
+    ("lossy-datatype", survey(vectors=(UINT8,)), answers(), PROBES, "warning"),
+    ("right-missing-manage", survey(rights=WRITER, vectors=(ON_DISK,)), answers(), PROBES, "warning"),
+    (
+        "strict-mode-size",
+        survey(strict={"enabled": True, "max_collection_vector_size_bytes": 2_000_000}),
+        answers(),
+        PROBES,
+        "blocker",
+    ),
+    ("days-not-hours", survey(points=10**8), answers(), PROBES, "warning"),
+    ("days-not-hours", survey(size=sized(payload_bytes=5 * 10**11)), answers(), PROBES, "warning"),
+    ("days-not-hours", survey(points=100_000), answers(limits=Limits(rate=1.0)), PROBES, "warning"),
+    ("reindex-from-source-is-faster", survey(), answers(), PROBES, "info"),
+    ("target-exists", survey(version="1.17.1"), answers(target=TargetAnswer(collection="other")), PROBES, "blocker"),
+    ("target-exists", survey(version="1.17.1"), answers(target=TargetAnswer(collection="docs")), PROBES, "blocker"),
+    (
+        "target-exists",
+        survey(version="1.17.1", alias=False),
+        answers(alias=alias_answer("other")),
+        PROBES,
+        "blocker",
+    ),
 ]
 
 CALM = survey(
-    size=Size(points=1000, vector_bytes=10**6, payload_bytes=10**6, memory_total_bytes=10**11, disk_free_bytes=10**12)
+    size=Size(points=1000, vector_bytes=10**8, payload_bytes=10**6, memory_total_bytes=10**11, disk_free_bytes=10**12)
 )
 CALM_PROBES = Probes(new_model=PROBES.new_model, queries=100)
 
 TYPED = {
     "unnamed-vector": (survey(named=False), answers(route="in-place"), PROBES),
     "text-unproven": (survey(text=text(proven=False, proofs=())), answers(), PROBES),
+    "text-unproven without the old model": (survey(text=text(proven=None, proofs=())), answers(), PROBES),
+    "right-missing-manage": (survey(rights=WRITER, vectors=(ON_DISK,)), answers(), PROBES),
     "plain-name": (survey(alias=False, version="1.17.1"), answers(), PROBES),
     "unverified": (survey(), answers(cutover="when-ready"), PROBES),
     "same-dimension-swap": (
@@ -179,6 +220,31 @@ def test_a_check_is_silent_on_a_healthy_collection(code: str) -> None:
     assert code in dict(passed(CALM, answers(), CALM_PROBES))
 
 
+def test_words_of_explain_are_a_few_lines() -> None:
+    for check in CHECKS:
+        assert 2 <= len(check.explain.splitlines()) <= 6, check.code
+        assert all(len(line) <= 118 for line in check.explain.splitlines()), check.code
+
+
+def test_an_old_model_that_was_not_tried_yet_is_named() -> None:
+    untried = survey(text=text(proven=None, proofs=()))
+    with_model, without = (run(untried, answers(old_model=old), PROBES) for old in (OLD, None))
+    found = [of("text-unproven", findings) for findings in (with_model, without)]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert "wordllama" in found[0].measured
+    assert "survey the collection again" in found[0].remedy
+    assert "no old model" in found[1].measured
+
+
+def test_blue_green_counts_only_what_is_copied() -> None:
+    """The replaced vector is not copied, so a collection of one vector needs room for the new one and the payload."""
+    size = sized(vector_bytes=1_000_000 * 256 * 4, payload_bytes=0, memory_total_bytes=4_000_000_000)
+    in_place, blue_green = (survey(version=v, size=size) for v in ("1.18.3", "1.17.1"))
+    assert of("memory-headroom", run(in_place, answers(), PROBES)) is None
+    assert of("memory-headroom", run(blue_green, answers(), PROBES)) is None
+
+
 def test_every_check_is_tried_above_and_explained() -> None:
     assert {check.code for check in CHECKS} == {case[0] for case in FIRES}
     for check in CHECKS:
@@ -189,7 +255,7 @@ def test_every_check_is_tried_above_and_explained() -> None:
 
 @pytest.mark.parametrize("code", sorted(TYPED))
 def test_what_is_dangerous_must_be_typed(code: str) -> None:
-    finding = of(code, run(*TYPED[code]))
+    finding = of(code.split()[0], run(*TYPED[code]))
     assert finding is not None
     assert finding.acknowledge
 
@@ -210,8 +276,7 @@ def test_a_proof_names_its_figures() -> None:
 def test_vectors_on_disk_need_less_memory() -> None:
     said = answers(vector=VectorAnswer(on_disk=True))
     assert of("memory-headroom", run(survey(size=sized()), said, PROBES)) is None
-    writer = Rights(read=True, write_points=True, write_collection=True, manage=False)
-    finding = of("memory-headroom", run(survey(size=sized(), rights=writer), said, PROBES))
+    finding = of("memory-headroom", run(survey(size=sized(), rights=WRITER), said, PROBES))
     assert finding is not None, "without the manage right a vector that is added stays in memory"
     assert finding.severity == "blocker"
 

@@ -11,9 +11,13 @@ from changeover.plan.model import Mode
 from changeover.routes.job import BYTES_PER_NUMBER, batch_of, source_vector, stays_on_disk
 from changeover.survey.describe import in_bytes
 from changeover.survey.model import Survey
+from changeover.words import duration
 
 REQUEST_LIMIT = 32 * 1024 * 1024
 """Of a REST body, the server's default (recorded)."""
+DAY = 86_400.0
+HUGE = 400 * 10**9
+SMALL = 25 * 10**6
 HIGH = 0.85
 """Share of the machine's memory from which it is tight."""
 
@@ -113,6 +117,69 @@ def strict_mode_batch(survey: Survey, answers: Answers, probes: Probes) -> Findi
     )
 
 
+def strict_mode_size(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The new vectors would go beyond the bytes that strict mode allows a collection."""
+    cap, dimension = survey.strict.get("max_collection_vector_size_bytes"), _dimension(answers, probes)
+    if not cap or dimension is None or not any(vector.kind == "dense" for vector in survey.vectors):
+        return None
+    points, old = survey.size.points, source_vector(survey, answers)
+    blue_green = choose(survey, answers).route == "blue-green"
+    after = survey.size.vector_bytes + 4 * points * (dimension - (old.size or 0 if blue_green else 0))
+    if after <= int(cap):
+        return None
+    return Finding(
+        code="strict-mode-size",
+        severity="blocker",
+        title="strict mode allows the collection fewer bytes of vectors",
+        measured=f"{in_bytes(after)} with the new vectors",
+        limit=in_bytes(int(cap)),
+        consequence="from there on every write is refused, the application's too",
+        remedy="raise max_collection_vector_size_bytes before the run",
+        source="recorded answer: Max vector storage size limit reached; checked on update_vectors too",
+    )
+
+
+def days_not_hours(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The load takes longer than a day, by the model's speed or by the size of the collection."""
+    probe, size = probes.new_model, survey.size
+    rate = probe.texts_per_s if probe and not probe.error and probe.texts_per_s else None
+    seconds = size.points / min(rate, answers.limits.rate or rate) if rate else 0.0
+    stored = size.vector_bytes + size.payload_bytes
+    if seconds < DAY and stored < HUGE:
+        return None
+    return Finding(
+        code="days-not-hours",
+        severity="warning",
+        title="this takes days, not hours",
+        measured=(
+            f"{duration(seconds)} for {size.points:,} points at the speed of the model"
+            if seconds >= DAY
+            else f"{in_bytes(stored)} stored"
+        ),
+        limit="a day" if seconds >= DAY else in_bytes(HUGE),
+        consequence="the run goes on without a terminal and can be paused, but restarts and upgrades fall into it",
+        remedy="take a faster model, a GPU or an endpoint with more throughput, or plan the days",
+        source="probe" if seconds >= DAY else "size; experience of Qdrant's own guide",
+    )
+
+
+def reindex_from_source(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The collection is so small that writing it anew from its source is quicker."""
+    stored = survey.size.vector_bytes + survey.size.payload_bytes
+    if survey.size.points == 0 or stored >= SMALL:
+        return None
+    return Finding(
+        code="reindex-from-source-is-faster",
+        severity="info",
+        title="a collection this small may be indexed anew from its source",
+        measured=f"{in_bytes(stored)} stored",
+        limit=in_bytes(SMALL),
+        consequence="where the source is at hand and a gap does not hurt, that is less work than a migration",
+        remedy="nothing to do; the migration works all the same, without a gap",
+        source="Qdrant's own guide: under 25 MB",
+    )
+
+
 def rate_limit(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Strict mode limits writes per minute."""
     limit = survey.strict.get("write_rate_limit")
@@ -130,7 +197,8 @@ def rate_limit(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
             "a request larger than the limit is refused for good and is split"
             if batch > int(limit)
             else "the load waits when the server says so; the application shares the limit"
-        ),
+        )
+        + ("; the new collection is made with the same limit" if choose(survey, answers).route == "blue-green" else ""),
         remedy="raise write_rate_limit for the migration, or give limits.rate a value below it",
         source="recorded answer: 429 with Retry-After; the cost of a write is its number of points",
     )
@@ -180,7 +248,20 @@ CHECKS = (
         code="strict-mode-batch",
         looks_at="strict mode allows the batch size",
         run=strict_mode_batch,
-        explain="Strict mode can cap points per upsert and per scroll. The load keeps within both caps by itself.",
+        explain=(
+            "Strict mode can cap points per upsert (upsert_max_batchsize) and per scroll (max_query_limit); more is\n"
+            "answered 400. The load keeps within both caps by itself, which costs time; raising them is optional."
+        ),
+    ),
+    Check(
+        code="strict-mode-size",
+        looks_at="strict mode leaves room for the new vectors",
+        run=strict_mode_size,
+        explain=(
+            "Strict mode can cap the bytes of a collection's vectors (max_collection_vector_size_bytes). In place the new\n"
+            "vectors come on top of the old ones; blue-green clones the cap for the new collection. Beyond it every write is\n"
+            "answered 400, the application's too, so the cap has to be raised before the run."
+        ),
     ),
     Check(
         code="rate-limit",
@@ -189,6 +270,25 @@ CHECKS = (
         explain=(
             "A write costs as many tokens as it has points. When they are used up the server answers 429 and says when to\n"
             "come back; the engine waits that long. The application's own writes use the same tokens."
+        ),
+    ),
+    Check(
+        code="days-not-hours",
+        looks_at="the load ends within a day",
+        run=days_not_hours,
+        explain=(
+            "Embedding is nearly always the slowest part: points divided by the model's texts per second. From 400 GB on\n"
+            "moving the data alone takes days. The engine outlives the terminal, can be paused and resumed, and keeps what\n"
+            "it did, but a week with restarts and upgrades in it has to be planned."
+        ),
+    ),
+    Check(
+        code="reindex-from-source-is-faster",
+        looks_at="the collection is large enough for a migration",
+        run=reindex_from_source,
+        explain=(
+            "Under 25 MB, writing the collection anew from its source takes minutes and needs no tool. It is still a\n"
+            "migration for the application: the query model changes, and searches see a gap unless a new name is used."
         ),
     ),
     Check(

@@ -6,7 +6,8 @@ from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import choose
-from changeover.routes.job import name_in_use
+from changeover.errors import ChangeoverError
+from changeover.routes.job import name_in_use, swapped_alias, taken_names
 from changeover.survey.model import Survey
 
 
@@ -14,12 +15,16 @@ def plain_name(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
     """The application uses the collection's own name, and blue-green would need an alias."""
     if choose(survey, answers).route != "blue-green" or name_in_use(survey, answers) != survey.collection:
         return None
-    alias = answers.alias.name or f"{survey.collection}_live"
+    try:
+        alias = swapped_alias(survey, answers)
+    except ChangeoverError:
+        return None  # what is wrong with the name is said by target-exists
+    others = ", ".join(alias.name for alias in survey.aliases)
     return Finding(
         code="plain-name",
         severity="warning",
         title="the application uses the collection's own name",
-        measured="no alias points to it",
+        measured=f"asked for by its own name, not by {others}" if others else "no alias points to it",
         limit="an alias that can be swapped",
         consequence=(
             f"an alias cannot take a collection's name, so searches go on at {survey.collection} until the application"
@@ -46,6 +51,29 @@ def alias_moved(survey: Survey, answers: Answers, probes: Probes) -> Finding | N
         consequence="pointing it elsewhere would take it from whoever uses it; the server does that without a word",
         remedy="answer alias.name with the alias that the application uses for this collection",
         source="GET /aliases; re-pointing overwrites silently (measured)",
+    )
+
+
+def target_exists(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """A name that the plan would give to the new collection or its alias is in use."""
+    if choose(survey, answers).route != "blue-green":
+        return None
+    asked = [("target.collection", answers.target.collection, taken_names(survey))]
+    if name_in_use(survey, answers) == survey.collection:
+        asked.append(("alias.name", answers.alias.name, {survey.collection, *survey.collections}))
+    clash = next(((question, name) for question, name, taken in asked if name in taken), None)
+    if clash is None:
+        return None
+    question, name = clash
+    return Finding(
+        code="target-exists",
+        severity="blocker",
+        title=f"{question} names something that exists",
+        measured=f"{name} is a collection or an alias",
+        limit="a free name",
+        consequence="the server refuses it with 409 or 400: collections and aliases share their names",
+        remedy=f"answer {question} with another name, or leave it out to take a free one",
+        source="recorded answers: Collection already exists, Alias with the same name already exists",
     )
 
 
@@ -120,10 +148,22 @@ CHECKS = (
         ),
     ),
     Check(
+        code="target-exists",
+        looks_at="the new names are free",
+        run=target_exists,
+        explain=(
+            "Collections and aliases share one set of names. The plan never writes into a collection that it did not make,\n"
+            "so a name that is in use stops it before anything is created. Left out, the next free name is taken."
+        ),
+    ),
+    Check(
         code="several-aliases",
         looks_at="one alias at most points here",
         run=several_aliases,
-        explain="Only the alias that the application uses is swapped. Others stay where they are and would serve old data.",
+        explain=(
+            "Only the alias that the application uses is swapped. Others stay where they are and would serve old data.\n"
+            "Find out who uses them before the run; they can be pointed at the new collection afterwards, one by one."
+        ),
     ),
     Check(
         code="unverified",

@@ -12,7 +12,7 @@ from changeover.survey.model import Survey
 def model_unusable(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The model could not be loaded or asked."""
     probe = probes.new_model
-    if probe is None or not probe.error or probe.dimension:
+    if probe is None or not probe.error or dimension_mismatch(survey, answers, probes) is not None:
         return None
     return Finding(
         code="model-unusable",
@@ -125,7 +125,10 @@ CHECKS = (
         code="same-model",
         looks_at="old and new model differ",
         run=same_model,
-        explain="Embedding the same text with the same model gives the same vectors: a migration without an effect.",
+        explain=(
+            "Embedding the same text with the same model gives the same vectors: a migration without an effect. It makes\n"
+            "sense only when the text, its prefix or the chunks changed; then say so by accepting it, else choose a model."
+        ),
     ),
     Check(
         code="query-model-must-change",

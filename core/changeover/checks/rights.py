@@ -8,6 +8,7 @@ from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import choose
+from changeover.routes.job import source_vector, vector_settings
 from changeover.survey.model import Survey
 
 
@@ -40,11 +41,29 @@ def write(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
 
 def manage(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Blue-green was asked for, and the key may not create collections and aliases."""
-    asked = answers.route == "blue-green" or choose(survey, answers).route is None
-    if survey.cluster.rights.manage or not asked:
+    if survey.cluster.rights.manage:
+        return None
+    chosen = choose(survey, answers).route
+    if chosen == "in-place" and _settings(survey, answers):
+        return Finding(
+            code="right-missing-manage",
+            severity="warning",
+            title="the key may not give the new vector the settings of the old one",
+            measured=f"not set: {', '.join(_settings(survey, answers))}",
+            limit="manage right",
+            consequence="the new vector gets the collection's defaults and is kept in memory",
+            remedy="use a key with manage access, or accept the defaults",
+            source="server source: a PATCH of the collection needs manage, adding a vector does not",
+            acknowledge=True,
+        )
+    if answers.route != "blue-green" and chosen is not None:
         return None
     remedy = "use a key with manage access, or take in place"
     return _missing("manage", "collections and aliases may not be changed", "blue-green cannot be done", remedy)
+
+
+def _settings(survey: Survey, answers: Answers) -> tuple[str, ...]:
+    return tuple(vector_settings(source_vector(survey, answers), answers.vector.on_disk))
 
 
 def clear_text_key(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
@@ -72,13 +91,19 @@ CHECKS = (
         code="right-missing-read",
         looks_at="the key may read",
         run=read,
-        explain="Surveying needs read access to the collection.",
+        explain=(
+            "Surveying needs read access to the collection: its configuration, counts and a sample of points.\n"
+            "A token for one collection counts for the name that it was made for, alias and real name being two."
+        ),
     ),
     Check(
         code="right-missing-write",
         looks_at="the key may write points",
         run=write,
-        explain="Every route writes points. A read-only key is enough to survey, check and plan, but not to run.",
+        explain=(
+            "Every route writes points. A read-only key is enough to survey, check and plan, but not to run.\n"
+            "It was asked with a delete of no points, which changes nothing and is answered 403 without the right."
+        ),
     ),
     Check(
         code="right-missing-manage",
@@ -86,13 +111,18 @@ CHECKS = (
         run=manage,
         explain=(
             "Creating a collection, changing its configuration and pointing an alias need the manage right. Adding a vector\n"
-            "to a collection needs only write access to that collection, so in place can be open where blue-green is not."
+            "to a collection needs only write access to that collection, so in place can be open where blue-green is not;\n"
+            "then the new vector cannot be given the old one's storage and index settings, which are a change of\n"
+            "configuration, and the model is not recorded in the collection's metadata."
         ),
     ),
     Check(
         code="clear-text-key",
         looks_at="the key does not travel in clear text",
         run=clear_text_key,
-        explain="Over http an API key can be read by everyone on the way. Loopback addresses are left out of this check.",
+        explain=(
+            "Over http an API key can be read by everyone on the way, and it opens all that it may do. Use https or a\n"
+            "tunnel. Loopback addresses are left out of this check."
+        ),
     ),
 )

@@ -6,7 +6,7 @@ from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import choose
-from changeover.routes.job import source_vector
+from changeover.routes.job import new_datatype, source_vector
 from changeover.survey.model import Survey
 
 
@@ -79,6 +79,25 @@ def same_dimension_swap(survey: Survey, answers: Answers, probes: Probes) -> Fin
     )
 
 
+def lossy_datatype(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The old vector is stored in a type that would cut the new model's numbers to pieces."""
+    if not any(vector.kind == "dense" for vector in survey.vectors):
+        return None
+    old = source_vector(survey, answers)
+    if old.datatype is None or new_datatype(old) is not None:
+        return None
+    return Finding(
+        code="lossy-datatype",
+        severity="warning",
+        title="the old vector is stored in a type that loses most of a float",
+        measured=f"datatype {old.datatype}",
+        limit="float32 or float16",
+        consequence="the new vector is stored as float32, which takes more room; uint8 would cut its numbers to 0",
+        remedy="nothing to do; quantization saves room without losing the originals",
+        source="server core: uint8 is truncated to whole numbers and not normalised",
+    )
+
+
 def custom_shards(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The collection uses custom shard keys."""
     if survey.shards.method != "custom":
@@ -122,6 +141,16 @@ CHECKS = (
         explain=(
             "When the sizes differ, a query embedded with the wrong model is refused with an error. When they are equal it\n"
             "is answered, with results that mean nothing. A vector name of its own for the new model makes that loud."
+        ),
+    ),
+    Check(
+        code="lossy-datatype",
+        looks_at="the vectors are stored as floats",
+        run=lossy_datatype,
+        explain=(
+            "uint8 and turbo datatypes change the stored numbers themselves; there is no way back to the originals. A model\n"
+            "made for them may not be the new one, so its vectors are stored as float32. Quantization saves the same room\n"
+            "and keeps the originals."
         ),
     ),
     Check(

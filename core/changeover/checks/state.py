@@ -112,7 +112,11 @@ CHECKS = (
         code="optimizer-busy",
         looks_at="the optimizer's queue is empty",
         run=optimizer_busy,
-        explain="A collection can be green between two optimizations; the queue says more than the colour.",
+        explain=(
+            "A collection can be green between two optimizations; the queue says more than the colour. Adding a vector\n"
+            "restarts what is under way, and the load competes with it, so wait until the queue is empty (1.17 and later\n"
+            "tell it on /collections/{name}/optimizations)."
+        ),
     ),
     Check(
         code="deferred-points",
@@ -127,12 +131,18 @@ CHECKS = (
         code="replica-not-active",
         looks_at="every replica is active",
         run=replica_not_active,
-        explain="Dead, partial or recovering replicas answer differently from the others. Let them recover first.",
+        explain=(
+            "Dead, partial or recovering replicas answer differently from the others: a scroll may miss points, a write may\n"
+            "fail its consistency factor. Let them recover first; GET /collections/{name}/cluster shows their state."
+        ),
     ),
     Check(
         code="shard-transfer",
         looks_at="no shard is being moved",
         run=shard_transfer,
-        explain="While a shard is moved or split its points are written in two places. Let it finish first.",
+        explain=(
+            "While a shard is moved or split its points are written in two places, and the plan's slices would be cut from\n"
+            "a layout that is about to change. Let it finish first; GET /collections/{name}/cluster shows the transfers."
+        ),
     ),
 )

@@ -45,10 +45,20 @@ def text_unproven(survey: Survey, answers: Answers, probes: Probes) -> Finding |
             code="text-unproven",
             severity="warning",
             title="nobody has shown that the stored vectors were made from this text",
-            measured="not tried: no old model was given",
+            measured=(
+                "not tried: no old model was given"
+                if answers.old_model is None
+                else f"not tried yet with {answers.old_model.label}: the collection was surveyed without it"
+            ),
             consequence="embedding another text than before changes what is found, whatever the model",
-            remedy="answer old_model.provider and old_model.name, and the wizard re-embeds a sample to compare",
+            remedy=(
+                "answer old_model.provider and old_model.name, and a sample is re-embedded and compared; accept if you"
+                " know that the text is right"
+                if answers.old_model is None
+                else "survey the collection again, so that a sample is re-embedded and compared"
+            ),
             source="re-embedded sample",
+            acknowledge=True,
         )
     if text.proven and best is not None and answers.text.as_template in (None, best.template):
         return None
