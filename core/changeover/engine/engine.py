@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Mapping
 
 from changeover.engine import events as ev
@@ -28,6 +29,8 @@ from changeover.errors import ChangeoverError, ExitCode, StoppedError, Unreachab
 from changeover.plan.model import Plan
 from changeover.version import __version__
 
+RATE_WINDOW_S = 6
+"""Seconds that the shown rate is over: a page of a slow model comes only every second or two."""
 OPENING_S = 120.0
 """How long a cluster that does not answer is tried when an engine starts."""
 
@@ -183,6 +186,7 @@ async def _teach_canary(ctx: Context) -> None:
 
 async def _measure(ctx: Context) -> None:
     """One `Metrics` event a second while something is loaded or compared."""
+    recent: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW_S)
     while True:
         await asyncio.sleep(1.0)
         throttle = ctx.throttle
@@ -190,11 +194,14 @@ async def _measure(ctx: Context) -> None:
         step = ctx.state.current
         if step is None or (step.kind != "load" and not reading.points_per_s and not reading.embed_busy):
             continue
+        now = time.monotonic()
+        since, before = recent[0] if recent else (now - 1.0, reading.points)
+        recent.append((now, reading.points))
         ctx.emit(
             ev.Metrics(
                 at=ctx.clock(),
                 points=reading.points,
-                points_per_s=round(reading.points_per_s, 1),
+                points_per_s=round(max(0, reading.points - before) / (now - since), 1),
                 embed_busy=round(reading.embed_busy, 3),
                 write_busy=round(reading.write_busy, 3),
                 batch=throttle.effective_batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
@@ -36,6 +37,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
+        # SQLite would create it readable by others; its WAL takes the mode of the database.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")

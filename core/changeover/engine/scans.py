@@ -72,13 +72,18 @@ def walk(
     part: Slice,
     read: Callable[[PointId | None, int], Page],
     start: PointId | None = None,
+    *,
+    paced: bool = False,
 ) -> Iterator[tuple[Page, list[int], PointId | None, bool]]:
-    """Pages of a slice from `start`: (page, rows inside the slice, id to read next, whether it was the last page)."""
+    """Pages of a slice from `start`: (page, rows inside the slice, id to read next, whether it was the last page).
+
+    With `paced` every point counts against the rate; without, only a pause and the canary hold the reading back.
+    """
     end = id_key(part.end) if part.end is not None else None
     cursor = start if start is not None else part.start
     while True:
         size = ctx.throttle.effective_batch
-        ctx.throttle.admit(size)
+        ctx.throttle.admit(size if paced else 0)
         try:
             page = patiently(ctx, lambda cursor=cursor, size=size: read(cursor, size))  # type: ignore[misc]
         except ClusterError as error:
@@ -108,7 +113,7 @@ def load(
     def read(cursor: PointId | None, size: int) -> Page:
         return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, vectors=vectors)
 
-    for page, rows, following, last in walk(ctx, part, read, start):
+    for page, rows, following, last in walk(ctx, part, read, start, paced=True):
         with lock:
             number = acks.register(following, len(rows), last=last)
 
@@ -174,6 +179,7 @@ def again(ctx: Context, ids: list[PointId], *, stale_only: bool = False, guard: 
     size = max(1, ctx.throttle.effective_batch)
     for begin in range(0, len(ids), size):
         part = ids[begin : begin + size]
+        ctx.throttle.admit(len(part))
         chosen: Filter = {"must": [{"has_id": part}]}
         page = patiently(
             ctx,
@@ -204,6 +210,7 @@ def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> 
             unexplained = [page.ids[row] for row in wanted if page.ids[row] in entries]
             found.add("missing", len(unexplained))
             found.suspect([page.ids[row] for row in wanted])
+            ctx.throttle.admit(len(wanted))
             yield Batch(page=page, rows=wanted, guard=guard)
 
 

@@ -104,8 +104,8 @@ def eta_s(state: RunState) -> float | None:
     if step is None or not step.total or state.last_at is None:
         return None
     left = max(0, step.total - step.done)
-    recent = [r for r in state.rates[-30:] if r > 0]
-    if step.kind == "load" and recent:
+    recent = state.rates[-10:]
+    if step.kind == "load" and sum(recent) > 0:
         return left / (sum(recent) / len(recent))
     if step.started_at is None or step.done <= 0:
         return None

@@ -148,7 +148,7 @@ class Throttle:
         # A second's worth may be saved up; a page larger than that goes into debt instead of waiting for ever.
         self._tokens = min(self.rate, self._tokens + (now - self._filled_at) * self.rate)
         self._filled_at = now
-        if self._tokens < 0 or (self._tokens < points and self._tokens < self.rate):
+        if points and (self._tokens < 0 or self._tokens < min(points, self.rate)):
             return (min(points, self.rate) - self._tokens) / self.rate
         self._tokens -= points
         return 0.0
