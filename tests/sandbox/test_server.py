@@ -97,6 +97,56 @@ def test_a_fault_may_hide_an_update_that_took_effect(
     assert _count(http) == points
 
 
+def test_an_update_can_take_effect_long_after_its_sender_heard_that_it_failed(
+    server18: SandboxServer, http: httpx.Client
+) -> None:
+    """The late one then overwrites what its sender wrote meanwhile."""
+    server18.faults([{"kind": "503", "method": "PUT", "apply": "after", "count": 1, "delay_s": 1.0}])
+    assert http.put("/collections/c/points?wait=true", json=ONE).status_code == 503
+    newer = {"points": [{"id": 1, "vector": [0, 1]}]}
+    assert http.put("/collections/c/points?wait=true", json=newer).status_code == 200
+    body = {"ids": [1], "with_vector": True}
+    seen = []
+    deadline = time.monotonic() + 10
+    while not seen or seen[-1] != [1, 0]:
+        assert time.monotonic() < deadline, seen
+        seen.append(http.post("/collections/c/points", json=body).json()["result"][0]["vector"])
+    assert seen[0] == [0, 1]
+
+
+def test_part_of_an_update_of_vectors_can_be_refused_for_a_point_that_is_there(
+    server18: SandboxServer, http: httpx.Client
+) -> None:
+    points = [{"id": n, "vector": [1, 0]} for n in range(100)]
+    moved = {"points": [{"id": n, "vector": [0, 1]} for n in range(100)]}
+    server18.faults([{"kind": "partial-404", "count": 1}])
+    assert http.put("/collections/c/points?wait=true", json={"points": points}).status_code == 200
+    refused = http.put("/collections/c/points/vectors?wait=true", json=moved)
+    assert refused.status_code == 404
+    assert refused.json()["status"]["error"] == "Not found: No point with id 99 found"
+    assert _moved(http) in {31, 63, 95, 99}
+    assert http.put("/collections/c/points/vectors?wait=true", json=moved).status_code == 200
+    assert _moved(http) == 100
+
+
+def _moved(http: httpx.Client) -> int:
+    page = http.post("/collections/c/points/scroll", json={"limit": 1000, "with_vector": True}).json()["result"]
+    return sum(one["vector"] == [0, 1] for one in page["points"])
+
+
+def test_searches_can_be_slowed_down(server18: SandboxServer, http: httpx.Client) -> None:
+    query = {"query": [1, 0], "limit": 1}
+    server18.latency(search_ms=300)
+    try:
+        asked = time.monotonic()
+        assert http.post("/collections/c/points/query", json=query).status_code == 200
+        assert time.monotonic() - asked >= 0.3
+    finally:
+        server18.latency(0)
+    with pytest.raises(UsageError, match="search_ms"):
+        server18.latency(-1)
+
+
 def test_a_seed_makes_faults_repeatable_and_they_are_counted(server18: SandboxServer, http: httpx.Client) -> None:
     def run() -> list[int]:
         rule = {"kind": "503", "method": "POST", "path_contains": "/count", "probability": 0.4, "seed": 11}

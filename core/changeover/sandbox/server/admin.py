@@ -11,8 +11,8 @@ import qdrant_edge as edge
 from changeover.sandbox.server import refusals, schema
 from changeover.sandbox.server.calls import Call, Text, Whole
 from changeover.sandbox.server.cluster import PEER_ID, SLOW_REQUESTS
-from changeover.sandbox.server.collection import moment
 from changeover.sandbox.server.convert import index_schema, sequence
+from changeover.sandbox.server.optimiser import moment
 
 BANNED = '<>:"/\\|?*\0\x1f'
 CORE_KEYS = {"vectors", "sparse_vectors", "hnsw_config", "optimizers_config", "quantization_config"}

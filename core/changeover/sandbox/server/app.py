@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -28,6 +29,7 @@ from changeover.sandbox.server.routes import ROWS, Right
 BODY_LIMIT = 32 * 1024 * 1024
 NO_KEY = "Must provide an API key or an Authorization bearer token"
 WRONG_KEY = "Invalid API key or JWT"
+SEARCHES = ("/points/query", "/points/query/batch", "/points/search")
 READ_ONLY = "Forbidden: Global manage access is required"
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -81,6 +83,12 @@ class Stats:
             }
 
 
+class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `PUT /sandbox/latency`: by how many milliseconds the answer to every search is delayed."""
+
+    search_ms: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
 class Sandbox:
     """The application around a cluster; `asgi` is what the HTTP server runs."""
 
@@ -89,6 +97,8 @@ class Sandbox:
         self._keys = keys
         self._faults = Faults()
         self._stats = Stats()
+        self._latency = Latency()
+        self._tasks: set[asyncio.Task[None]] = set()
         known = [row for row in ROWS if row.known(cluster.generation)]
         routes = [
             Route(row.path, self._endpoint(row.handler, row.path, row.right), methods=[row.method]) for row in known
@@ -98,6 +108,7 @@ class Sandbox:
             ("GET", "/sandbox/stats"): self._show_stats,
             ("PUT", "/sandbox/faults"): self._set_faults,
             ("PUT", "/sandbox/settings"): self._set_settings,
+            ("PUT", "/sandbox/latency"): self._set_latency,
         }
         routes += [Route(path, endpoint, methods=[method]) for (method, path), endpoint in own.items()]
         nothing: Any = {404: _no_route, 405: _no_route}
@@ -121,21 +132,42 @@ class Sandbox:
             if len(raw) > BODY_LIMIT:
                 size = f"JSON payload ({len(raw)} bytes) is larger than allowed (limit: {BODY_LIMIT} bytes)."
                 raise Refused(400, self._cluster.generation.too_large + size)
+            if rule is not None and rule.kind == "partial-404":
+                await run_in_threadpool(self._run, handler, request, raw, started, partly=True)
             if rule is None or rule.apply == "before" or right != "write":
                 content = await run_in_threadpool(self._run, handler, request, raw, started)
             else:
                 content = b""
         except Refused as refused:
-            if rule is None:
+            if rule is None or rule.kind == "partial-404":
                 return _refusal(refused, started)
             content = b""
         if rule is not None:
-            return await _fault(rule, content, started)
+            response = await _fault(rule, content, started)
+            if rule.apply == "after" and right == "write":
+                self._later(rule.delay_s, handler, request, raw)
+            return response
+        if self._latency.search_ms and request.url.path.endswith(SEARCHES):
+            await asyncio.sleep(self._latency.search_ms / 1000)
         return content if isinstance(content, Response) else _json(content)
 
-    def _run(self, handler: Handler, request: Request, raw: bytes, started: float) -> bytes | Response:
+    def _later(self, delay_s: float, handler: Handler, request: Request, raw: bytes) -> None:
+        """Let a request take effect in a while, when nobody is listening any more."""
+
+        async def work() -> None:
+            await asyncio.sleep(delay_s)
+            with contextlib.suppress(Refused):
+                await run_in_threadpool(self._run, handler, request, raw, time.perf_counter())
+
+        task = asyncio.create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _run(
+        self, handler: Handler, request: Request, raw: bytes, started: float, *, partly: bool = False
+    ) -> bytes | Response:
         """Run a handler, in a thread, and encode its answer there too."""
-        call = Call(self._cluster, request.path_params, request.query_params, raw)
+        call = Call(self._cluster, request.path_params, request.query_params, raw, partly=partly)
         try:
             result = handler(call)
         except Refused:
@@ -172,6 +204,13 @@ class Sandbox:
             self._faults.set(await request.body())
         except Refused as refused:
             return _refusal(refused, time.perf_counter())
+        return _json(orjson.dumps({"result": True}))
+
+    async def _set_latency(self, request: Request) -> Response:
+        try:
+            self._latency = msgspec.json.decode(await request.body(), type=Latency)
+        except msgspec.DecodeError as error:
+            return _refusal(refusals.malformed(str(error)), time.perf_counter())
         return _json(orjson.dumps({"result": True}))
 
     async def _set_settings(self, request: Request) -> Response:

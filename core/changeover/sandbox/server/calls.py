@@ -32,12 +32,16 @@ class Whole(NamedTuple):
 class Call:
     """One request: where it goes, what it asks, and the means to answer it."""
 
-    def __init__(self, cluster: Cluster, path: Mapping[str, str], query: Mapping[str, str], raw: bytes) -> None:
+    def __init__(
+        self, cluster: Cluster, path: Mapping[str, str], query: Mapping[str, str], raw: bytes, *, partly: bool = False
+    ) -> None:
+        """`partly`: the fault "partial-404" was ordered for this request."""
         self.cluster = cluster
         self.generation = cluster.generation
         self.path = path
         self.query = query
         self.raw = raw
+        self.partly = partly
 
     @functools.cached_property
     def body(self) -> dict[str, Any]:

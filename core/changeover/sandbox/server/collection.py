@@ -1,17 +1,18 @@
 """One collection: a shard of the real core on disk, its configuration, and the work that the core does behind the scenes.
 
 One lock a collection stands in front of every core call: the core's calls hold the interpreter anyway (measured on
-qdrant-edge-py 0.9.0), so nothing is lost, and a shard can be reloaded without anybody seeing it closed.
+qdrant-edge-py 0.9.0), so nothing is lost, and a shard can be reloaded without anybody seeing it closed. Optimising,
+the one call that takes long, is done by a child process on a copy (see `optimiser`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ import orjson
 import qdrant_edge as edge
 
 from changeover.sandbox.server import refusals, schema
+from changeover.sandbox.server.optimiser import Build, described
 from changeover.sandbox.server.strict import Bucket
 
 OVERDUE_S = 10.0
@@ -26,6 +28,10 @@ OVERDUE_S = 10.0
 FLUSH_S = 5.0
 """The servers' flush interval. What was not flushed is in the core's write-ahead log and survives kill -9."""
 KEPT_OPTIMIZATIONS = 16
+AT_ONCE = 2000
+"""Up to so many points the shard is optimised in place: quicker than a copy and a child process."""
+LAST_UPDATES = 4
+"""So few updates are repeated on an optimised copy while everybody waits; more than that while nobody does."""
 
 T = TypeVar("T")
 
@@ -41,7 +47,10 @@ class Collection:
         self.completed: list[schema.Document] = []
         self.buckets: dict[str, Bucket] = {}
         self.lock = threading.RLock()
+        self._folder: str = state.get("shard", "shard")
         self._shard = shard
+        self._build: Build | None = None
+        self._written = 0
         self._operation = 0
         self._first_write: float | None = None
         self._last_write = 0.0
@@ -55,7 +64,7 @@ class Collection:
         """A new, empty collection in a folder of its own under `root`."""
         directory = root / uuid.uuid4().hex
         (directory / "shard").mkdir(parents=True)
-        shard = edge.EdgeShard.create(str(directory / "shard"), schema.core_config(config))
+        shard = edge.EdgeShard.create(str(directory / "shard"), _core(config))
         collection = cls(directory, {"name": name, "config": config, "indexes": {}}, shard)
         collection._save()
         return collection
@@ -64,11 +73,17 @@ class Collection:
     def load(cls, directory: Path) -> Collection:
         """A collection as it was left, also by kill -9; a vector name whose change was cut short is gone."""
         state = orjson.loads((directory / "collection.json").read_bytes())
-        shard = edge.EdgeShard.load(str(directory / "shard"))
+        folder = state.get("shard", "shard")
+        for other in directory.glob("shard*"):
+            if other.name != folder:
+                shutil.rmtree(other)
+        shard = edge.EdgeShard.load(str(directory / folder))
         if state.get("unfinished"):
             shard.update(edge.UpdateOperation.delete_vector_name(state["unfinished"]))
             shard.flush()
         collection = cls(directory, state, shard)
+        info = shard.info()
+        collection._written = max(0, info.points_count - info.indexed_vectors_count)
         collection._save()
         return collection
 
@@ -82,14 +97,22 @@ class Collection:
             except Exception as error:
                 raise refusals.from_core(error) from error
 
-    def update(self, operation: Any) -> int:
-        """Apply an update of the core and return its operation id."""
+    def update(self, operation: Any, points: int = 0) -> int:
+        """Apply an update of the core, of so many points, and return its operation id."""
         with self.lock:
-            self.read(lambda shard: shard.update(operation))
+            try:
+                self.read(lambda shard: shard.update(operation))
+            except refusals.Refused:
+                # Part of it may have been applied, and which part cannot be repeated on the copy.
+                self._abandon()
+                raise
+            if self._build is not None and not self._build.abandoned:
+                self._build.updates.append(operation)
             now = time.monotonic()
             self._first_write = self._first_write or now
             self._last_write = now
             self._unflushed = True
+            self._written += points
             return self.next_operation()
 
     def next_operation(self) -> int:
@@ -105,13 +128,20 @@ class Collection:
 
     def reconfigure(self, config: schema.Document) -> None:
         """Take a PATCHed configuration: the shard is reloaded with it, and the optimiser looks at it soon."""
+        core = _core(config)
         with self.lock:
-            self.config = config
-            self._save()
             shard = self._open()
+            self._abandon()
             shard.flush()
             shard.close()
-            self._shard = edge.EdgeShard.load(str(self.directory / "shard"), schema.core_config(config))
+            path = str(self.directory / self._folder)
+            try:
+                self._shard = edge.EdgeShard.load(path, core)
+            except Exception as error:
+                self._shard = edge.EdgeShard.load(path)
+                raise refusals.from_core(error) from error
+            self.config = config
+            self._save()
             self._first_write = self._last_write = time.monotonic()
             self._reconfigured = True
 
@@ -170,6 +200,7 @@ class Collection:
         with self.lock:
             info = self.read(lambda shard: shard.info())
             busy = self._busy(info)
+            started = self._build.started if self._build is not None else time.time()
             segments = [
                 {
                     "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.directory.name}/{number}")),
@@ -184,7 +215,7 @@ class Collection:
                     "queued_points": info.points_count if busy else 0,
                     "idle_segments": 0 if busy else len(segments),
                 },
-                "running": [self._optimization("optimizing", segments)] if busy else [],
+                "running": [described("optimizing", self._optimizer(), segments, started)] if busy else [],
             }
             lists = {"queued": [], "completed": self.completed, "idle_segments": [] if busy else segments}
             return answer | {name: found for name, found in lists.items() if name in wanted}
@@ -195,7 +226,7 @@ class Collection:
         with self.lock:
             if self._shard is None:
                 return
-            if self._first_write is not None:
+            if self._first_write is not None and self._build is None:
                 quiet = now - self._last_write >= quiet_s
                 if quiet or now - self._first_write >= max(OVERDUE_S, quiet_s):
                     self._optimise()
@@ -203,10 +234,16 @@ class Collection:
                 self._shard.flush()
                 self._flushed = now
                 self._unflushed = False
+            build = self._build
+        if build is not None:
+            self._finish(build)
 
     def close(self) -> None:
         """Flush and close the shard; later calls answer that the collection is gone."""
         with self.lock:
+            if self._build is not None:
+                self._abandon()
+                self._build.discard()
             if self._shard is not None:
                 self._shard.flush()
                 self._shard.close()
@@ -225,53 +262,127 @@ class Collection:
         return self._shard
 
     def _busy(self, info: Any) -> bool:
-        """Whether the optimiser has something to do: a new configuration, or a segment above the indexing threshold."""
+        """Whether the optimiser works or has to: a new configuration, or more written than the indexing threshold.
+
+        The core's count of indexed vectors says nothing once a second vector is backfilled (measured on servers too).
+        """
+        if self._build is not None:
+            return True
         if self._first_write is None:
             return False
         threshold = self.config["optimizer_config"]["indexing_threshold"] or 0
         widest = max((parameters["size"] for parameters in schema.dense(self.config).values()), default=0)
-        unindexed_kb = max(0, info.points_count - info.indexed_vectors_count) * widest * 4 / 1024
+        unindexed_kb = min(info.points_count, self._written) * widest * 4 / 1024
         return self._reconfigured or bool(threshold and unindexed_kb > threshold)
 
     def _optimise(self) -> None:
+        """Optimise a small shard at once, start a child for a large one that needs it, leave the others alone."""
         info = self._shard.info()
         busy = self._busy(info)
         started = time.time()
-        try:
-            self._shard.optimize()
-            self._optimiser_error = None
-        except Exception as error:
-            # The core has one class for all its failures; a server turns red with the text and goes on.
-            self._optimiser_error = f"Service internal error: {error}"
         self._first_write = None
-        self._reconfigured = False
-        if busy:
-            segments = [{"uuid": str(uuid.uuid4()), "points_count": info.points_count}]
-            done = self._optimization("done", segments, started, time.time())
+        if info.points_count <= AT_ONCE:
+            try:
+                self._shard.optimize()
+                failure = None
+            except Exception as error:
+                # The core has one class for all its failures; a server turns red with the text and goes on.
+                failure = str(error)
+            self._note(failure, info.points_count if busy else 0, started)
+            self._reconfigured = False
+            if busy:
+                self._written = 0
+        elif busy:
+            self._shard.flush()
+            self._build = Build(self.directory / self._folder, self._written, self._reconfigured)
+            self._reconfigured = False
+            self._written = 0
+
+    def _finish(self, build: Build) -> None:
+        """Let a copy that is done take the shard's place, or clear away one that is of no use; the housekeeper's work."""
+        if not build.ended():
+            return
+        failure = None
+        if not build.abandoned:
+            try:
+                failure = build.failure()
+                if failure is None and self._succeed(build):
+                    return
+            except Exception as error:
+                failure = str(error)
+        with self.lock:
+            if failure is not None and not build.abandoned:
+                self._note(failure, 0, build.started)
+            self._build = None
+            build.discard()
+
+    def _succeed(self, build: Build) -> bool:
+        """Repeat on the copy what was written since, until it is level, and change over; False if it was abandoned."""
+        copy = edge.EdgeShard.load(str(build.folder))
+        while True:
+            with self.lock:
+                if build.abandoned or self._shard is None:
+                    break
+                updates, build.updates = build.updates, []
+                if len(updates) <= LAST_UPDATES:
+                    for operation in updates:
+                        copy.update(operation)
+                    self._replace(copy, build)
+                    return True
+            for operation in updates:
+                copy.update(operation)
+        copy.close()
+        return False
+
+    def _replace(self, copy: Any, build: Build) -> None:
+        """From here on the copy is the shard; what was acknowledged is in its write-ahead log before the old one goes."""
+        former, old = self._shard, self.directory / self._folder
+        self._shard, self._folder = copy, build.folder.name
+        self._save()
+        self._note(None, copy.info().points_count, build.started)
+        self._build = None
+        self._unflushed = True
+        # Nothing in the former shard is needed any more, not even that it closes well.
+        with contextlib.suppress(Exception):
+            former.close()
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _abandon(self) -> None:
+        """Make a running build useless, and do its work again later."""
+        if self._build is not None and not self._build.abandoned:
+            self._build.abandon()
+            self._written += self._build.written
+            self._reconfigured = self._reconfigured or self._build.reconfigured
+            self._first_write = self._first_write or time.monotonic()
+
+    def _note(self, failure: str | None, points: int, started: float) -> None:
+        """Remember how an optimisation went; one without points was not worth telling."""
+        self._optimiser_error = f"Service internal error: {failure}" if failure else None
+        if points:
+            segments = [{"uuid": str(uuid.uuid4()), "points_count": points}]
+            done = described("done", self._optimizer(), segments, started, time.time())
             self.completed = [done, *self.completed][:KEPT_OPTIMIZATIONS]
 
-    def _optimization(
-        self, status: str, segments: list[schema.Document], started: float | None = None, ended: float | None = None
-    ) -> schema.Document:
-        progress: schema.Document = {"name": "Segment Optimizing", "started_at": moment(started or time.time())}
-        if ended is not None:
-            progress |= {"finished_at": moment(ended), "duration_sec": ended - (started or ended)}
-        return {
-            "uuid": str(uuid.uuid4()),
-            "optimizer": "config mismatch" if self._reconfigured else "indexing",
-            "status": status,
-            "segments": segments,
-            "progress": progress,
-        }
+    def _optimizer(self) -> str:
+        changed = self._build.reconfigured if self._build is not None else self._reconfigured
+        return "config mismatch" if changed else "indexing"
 
     def _save(self, unfinished: str | None = None) -> None:
-        state = {"name": self.name, "config": self.config, "indexes": self.indexes, "unfinished": unfinished}
+        state = {
+            "name": self.name,
+            "config": self.config,
+            "indexes": self.indexes,
+            "shard": self._folder,
+            "unfinished": unfinished,
+        }
         write_json(self.directory / "collection.json", state)
 
 
-def moment(seconds: float) -> str:
-    """A time of the epoch as the servers write it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+def _core(config: schema.Document) -> Any:
+    try:
+        return schema.core_config(config)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise refusals.malformed(str(error)) from error
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -10,14 +10,19 @@ import msgspec
 
 from changeover.sandbox.server.refusals import Refused, malformed
 
-Kind = Literal["429", "429-no-retry-after", "500", "503", "408", "timeout", "drop", "wait_timeout"]
+Kind = Literal["429", "429-no-retry-after", "500", "503", "408", "timeout", "drop", "wait_timeout", "partial-404"]
+
+
+VECTORS_PATH = "/points/vectors"
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Requests of `method` (all if empty) whose path contains `path_contains` fail with `probability`, `count` times.
 
-    apply "before": the operation takes effect and the fault is answered; "never": it does not take effect.
-    `delay_s` seconds pass before a "timeout" closes the connection without an answer.
+    apply "before": the operation takes effect and the fault is answered; "never": it does not take effect; "after": it
+    takes effect `delay_s` seconds after the fault was answered, when its sender may long have tried again.
+    `delay_s` seconds also pass before a "timeout" closes the connection without an answer.
+    "partial-404" strikes updates of vectors only: part of the batch is applied and an id of it is said to be missing.
     """
 
     kind: Kind
@@ -27,7 +32,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int | None = None
     seed: int = 0
     delay_s: float = 1.0
-    apply: Literal["before", "never"] = "never"
+    apply: Literal["before", "after", "never"] = "never"
+
+    def fits(self, method: str, path: str) -> bool:
+        """Whether the rule is for such requests."""
+        if self.kind == "partial-404" and not (method == "PUT" and path.endswith(VECTORS_PATH)):
+            return False
+        return self.method in ("", method) and self.path_contains in path
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +91,7 @@ class Faults:
         """The first rule that strikes this request."""
         with self._lock:
             for position, (rule, dice) in enumerate(self._rules):
-                if rule.method not in ("", method) or rule.path_contains not in path:
+                if not rule.fits(method, path):
                     continue
                 left = self._left[position]
                 if left == 0 or dice.random() >= rule.probability:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import qdrant_edge as edge
@@ -16,6 +17,8 @@ MODES = {
     "insert_only": edge.UpdateMode.InsertOnly,
     "update_only": edge.UpdateMode.UpdateOnly,
 }
+UPDATE_CHUNK = 32
+"""Points that the core updates between two looks for missing ones."""
 EMPTY = "Bad request: Empty update request"
 Update = edge.UpdateOperation
 
@@ -38,13 +41,14 @@ def upsert(call: Call) -> dict[str, Any]:
         with collection.lock:
             if call.generation.keeps_stale_vectors and collection.points() >= call.cluster.settings.optimised_from:
                 ready = _with_what_stays(collection, vectors, ready)
-            return collection.update(Update.upsert_points([_point(*one) for one in ready], condition, mode))
+            operation = Update.upsert_points([_point(*one) for one in ready], condition, mode)
+            return collection.update(operation, len(ready))
 
     return call.written(work)
 
 
 def update_vectors(call: Call) -> dict[str, Any]:
-    """PUT /collections/{c}/points/vectors; with a missing id the core leaves part of the batch unapplied."""
+    """PUT /collections/{c}/points/vectors; with a missing id part of the batch is left unapplied (see `_part`)."""
     collection, body = call.collection, call.body
     points = sequence(body.get("points"))
     condition = call.filters().read(body.get("update_filter"))
@@ -61,7 +65,14 @@ def update_vectors(call: Call) -> dict[str, Any]:
 
     def work() -> int:
         ready = [_point_vectors(point, vectors.of_point(vector)) for point, vector in given]
-        return collection.update(Update.update_vectors(ready, condition))
+        with collection.lock:
+            missing = _missing(collection, [point for point, _ in given], at_least_one=call.partly)
+            if missing is None:
+                return collection.update(Update.update_vectors(ready, condition), len(ready))
+            part = _part(ready, missing)
+            if part:
+                collection.update(Update.update_vectors(part, condition), len(part))
+            raise refusals.no_point(next(iter(missing)))
 
     return call.written(work)
 
@@ -109,14 +120,16 @@ def _selected(call: Call, by_ids: Any, by_filter: Any, collection: Collection, *
     if body.get("filter") is not None:
         call.strict().filter(body["filter"], "unindexed_filtering_update")
         call.strict().write(1)
+        touched = 1
         operation = by_filter(call.filters().read(body["filter"]), *arguments)
     else:
         ids = point_ids(body.get("points"))
         if not ids:
             raise refusals.Refused(400, EMPTY)
         call.strict().write(len(ids), batch=len(ids), kind="update")
+        touched = len(ids)
         operation = by_ids(ids, *arguments)
-    return call.written(lambda: collection.update(operation))
+    return call.written(lambda: collection.update(operation, touched))
 
 
 def _mode(given: Any) -> Any:
@@ -168,6 +181,33 @@ def _with_what_stays(
             payload = before.payload if payload is None else payload
         kept.append((point, given, payload))
     return kept
+
+
+def _missing(collection: Collection, points: list[int | str], *, at_least_one: bool) -> set[str] | None:
+    """The points that are not there, or None; `at_least_one` plays the last one missing, for a fault to order."""
+    found = {_key(one.id) for one in collection.read(lambda shard: shard.retrieve(points, False, False))}
+    missing = {_key(point) for point in points} - found
+    if not missing and at_least_one:
+        return {_key(points[-1])}
+    return missing or None
+
+
+def _part(ready: list[Any], missing: set[str]) -> list[Any]:
+    """What is applied of a batch with missing points: in random order, all chunks up to the first with a missing one.
+
+    The core does just so (31, 63, 95, 127, 159 or 191 of 200 beside one that is missing), but it keeps the failed update
+    in its log and applies more of it whenever the shard is loaded (287, 368, then 393 of 400 on qdrant-edge-py 0.9.0).
+    So it is not given an update that has to fail.
+    """
+    part: list[Any] = []
+    dealt = random.sample(ready, len(ready))
+    for first in range(0, len(dealt), UPDATE_CHUNK):
+        chunk = dealt[first : first + UPDATE_CHUNK]
+        there = [one for one in chunk if _key(one.id) not in missing]
+        part += there
+        if len(there) < len(chunk):
+            break
+    return part
 
 
 def _key(point: Any) -> str:

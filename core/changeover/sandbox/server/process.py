@@ -55,6 +55,10 @@ class SandboxServer:
         given = {"optimised_from": optimised_from, "quiet_s": quiet_s}
         self._ask("PUT", "/sandbox/settings", {name: value for name, value in given.items() if value is not None})
 
+    def latency(self, search_ms: float) -> None:
+        """Delay the answer to every search by so many milliseconds; 0 ends it."""
+        self._ask("PUT", "/sandbox/latency", {"search_ms": search_ms})
+
     def stats(self) -> dict[str, Any]:
         """Counts so far: total, requests by call, statuses, faults by kind."""
         found: dict[str, Any] = self._ask("GET", "/sandbox/stats", None)

@@ -32,6 +32,11 @@ def no_collection(name: str) -> Refused:
     return Refused(404, f"Not found: Collection `{name}` doesn't exist!")
 
 
+def no_point(point: int | str) -> Refused:
+    """A point to update is missing."""
+    return Refused(404, f"Not found: No point with id {point} found", late=True)
+
+
 def no_vector(name: str) -> Refused:
     """The vector name is missing."""
     return Refused(400, f"Wrong input: Not existing vector name error: {name}", late=True)
