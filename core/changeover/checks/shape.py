@@ -6,13 +6,13 @@ from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import choose
-from changeover.routes.job import new_datatype, source_vector
+from changeover.routes.job import new_datatype, source_vector, unnamed_shape
 from changeover.survey.model import Survey
 
 
 def unnamed_vector(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The collection has an unnamed vector."""
-    if not any(vector.name == "" for vector in survey.vectors):
+    if not unnamed_shape(survey):
         return None
     in_place = choose(survey, answers).route == "in-place"
     return Finding(

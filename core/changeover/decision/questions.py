@@ -155,12 +155,8 @@ QUESTIONS: tuple[Question, ...] = (
         group="model",
         choices=(
             Choice(value="", label="Nothing"),
-            Choice(value="passage: ", label="passage:", consequence="as E5 models ask, with a blank behind it"),
-            Choice(
-                value="search_document: ",
-                label="search_document:",
-                consequence="as Nomic models ask, with a blank behind it",
-            ),
+            Choice(value="passage: ", label="As E5 models ask", consequence="passage: and a blank"),
+            Choice(value="search_document: ", label="As Nomic models ask", consequence="search_document: and a blank"),
         ),
         optional=True,
     ),
@@ -172,10 +168,8 @@ QUESTIONS: tuple[Question, ...] = (
         group="model",
         choices=(
             Choice(value="", label="Nothing"),
-            Choice(value="query: ", label="query:", consequence="as E5 models ask, with a blank behind it"),
-            Choice(
-                value="search_query: ", label="search_query:", consequence="as Nomic models ask, with a blank behind it"
-            ),
+            Choice(value="query: ", label="As E5 models ask", consequence="query: and a blank"),
+            Choice(value="search_query: ", label="As Nomic models ask", consequence="search_query: and a blank"),
         ),
         optional=True,
     ),
@@ -362,6 +356,17 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
 )
+
+
+KEYS: dict[str, str] = {
+    "collection": "the collection, or an alias of it, that an answers file is for",
+    "model.dimension": "the declared size of the new vectors; left out, the model is asked",
+    "model.pooling": "mean, cls, last or disabled: how a local ONNX model's token vectors become one",
+    "model.normalise": "whether a local ONNX model's vectors are divided by their length",
+    "model.model_file": "the file inside a local model's folder",
+    "text.field": "one payload path as the text; short for a template with one hole",
+}
+"""Keys of an answers file that the wizard does not ask for."""
 
 
 def by_id(question: str) -> Question | None:

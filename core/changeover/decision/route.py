@@ -8,7 +8,7 @@ import msgspec
 
 from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers, RouteName
-from changeover.routes.job import server_version
+from changeover.routes.job import server_version, unnamed_shape
 from changeover.survey.model import Survey
 
 
@@ -79,14 +79,24 @@ NOT_YET: dict[RouteName, str] = {
 }
 
 
+REFUSED: tuple[tuple[str, Callable[[Answers], bool], str], ...] = (
+    ("avoid", lambda a: a.avoid not in (None, "none"), f"{NOT_YET['dimensions']}; answer none"),
+    ("add_sparse", lambda a: bool(a.add_sparse), f"{NOT_YET['hybrid']}; answer false"),
+    ("limits.spend", lambda a: a.limits.spend is not None, "this version does not stop at a sum; leave it out"),
+    (
+        "queries.title_field",
+        lambda a: a.queries.title_field is not None,
+        "this version reads labelled queries from a file; give queries.file",
+    ),
+    ("rollback", lambda a: bool(a.rollback), "this version has no way back of its own; leave it out"),
+    ("cleanup", lambda a: a.cleanup != "keep", "this version removes nothing; answer keep"),
+)
+"""(question, whether its answer asks for what this version does not do, why): never silently ignored."""
+
+
 def refused(answers: Answers) -> tuple[str, ...]:
     """Answers that no route of this version can follow, with the reason; a wizard never offers them as open."""
-    found = []
-    if answers.avoid is not None and answers.avoid != "none":
-        found.append(f"avoid = {answers.avoid}: {NOT_YET[answers.avoid]}; answer avoid = none")
-    if answers.add_sparse:
-        found.append(f"add_sparse = true: {NOT_YET['hybrid']}; answer add_sparse = false")
-    return tuple(found)
+    return tuple(f"{question}: {reason}" for question, given, reason in REFUSED if given(answers))
 
 
 def closed(route: RouteName, survey: Survey, answers: Answers) -> tuple[str, ...]:
@@ -98,7 +108,7 @@ def closed(route: RouteName, survey: Survey, answers: Answers) -> tuple[str, ...
 
 def proposed(survey: Survey, answers: Answers) -> RouteName | None:
     """In place when it is open and the collection's vectors are named; else blue-green; else what is open."""
-    unnamed = any(vector.name == "" for vector in survey.vectors)
+    unnamed = unnamed_shape(survey)
     open_routes = [route for route in GATES if not closed(route, survey, answers)]
     if unnamed and "blue-green" in open_routes:
         return "blue-green"

@@ -8,6 +8,9 @@ import json
 from changeover.embed.model import ModelSpec
 from changeover.plan.model import Job
 
+WHOLE = 99
+"""Lines of context: the call is short enough to show whole."""
+
 
 def diff(job: Job, alias: str = "") -> str:
     """A unified diff in Python for qdrant-client; `alias` is the one that blue-green swaps.
@@ -25,7 +28,7 @@ def diff(job: Job, alias: str = "") -> str:
         after = _both(job, alias)
         note = "deploy this before the cutover: it goes with whatever the alias serves"
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), "application.py", f"application.py  # {note}", lineterm="", n=3
+        before.split("\n"), after.split("\n"), "application.py", f"application.py  # {note}", lineterm="", n=WHOLE
     )
     return "\n".join(lines) + "\n"
 

@@ -46,6 +46,17 @@ def source_vector(survey: Survey, answers: Answers) -> Vector:
     return dense[0]
 
 
+def unnamed_shape(survey: Survey) -> bool:
+    """Whether the collection was made with one vector without a name and still has that shape.
+
+    Once a vector was added the configuration is a map with "" in it, and never turns back (measured).
+    """
+    configured = (survey.config.get("params") or {}).get("vectors")
+    if configured:
+        return isinstance(configured.get("size"), int)
+    return [vector.name for vector in survey.vectors if vector.kind != "sparse"] == [""]
+
+
 def name_in_use(survey: Survey, answers: Answers) -> str:
     """The name that the application searches: the alias it uses, else the plain collection name."""
     if survey.asked != survey.collection:

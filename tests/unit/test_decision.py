@@ -1,0 +1,237 @@
+"""What is asked when, what is closed and why, and that no answer is silently ignored."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import msgspec
+import pytest
+
+from changeover.checks.model import ModelProbe, Probes
+from changeover.checks.registry import run
+from changeover.decision.answers import Answers, Limits, QueriesAnswer, VectorAnswer, set_answer
+from changeover.decision.map import lines
+from changeover.decision.questions import KEYS, QUESTIONS
+from changeover.decision.route import choose
+from changeover.decision.tree import Asked, propose, view
+from changeover.embed.model import ModelSpec
+from changeover.errors import BlockedError, ChangeoverError, ExitCode, UsageError
+from changeover.explain import explain, topics
+from changeover.plan import model as pm
+from changeover.routes.build import build
+from changeover.survey.model import Rights, Size, Survey, Vector
+from tests.unit.surveys import ACCESS, NEW, OLD, PROBES, answers, survey
+
+WRITER = Rights(read=True, write_points=True, write_collection=True, manage=False)
+READ_ONLY = Rights(read=True, write_points=False, write_collection=False, manage=False)
+GROWN = (
+    Vector(name="", kind="dense", size=256, distance="Cosine", params={"size": 256, "distance": "Cosine"}),
+    Vector(name="old", kind="dense", size=3, distance="Dot", params={"size": 3, "distance": "Dot"}),
+)
+
+
+def asked(question: str, taken: Survey, said: Answers, probes: Probes = PROBES) -> Asked | None:
+    return next((a for a in view(taken, said, probes) if a.question.id == question), None)
+
+
+def plan_of(taken: Survey, said: Answers, probes: Probes = PROBES) -> pm.Plan:
+    completed = propose(taken, said, probes)
+    return build(taken, completed, run(taken, completed, probes), probes, ACCESS)
+
+
+@pytest.mark.parametrize("version", ["1.17.1", "1.18.0", "1.18.3", "1.19.0"])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("alias", [True, False])
+def test_every_combination_of_answers_ends_in_a_plan_or_a_named_reason(version: str, named: bool, alias: bool) -> None:
+    routes: list[Any] = [None, "in-place", "blue-green", "side-by-side"]
+    combinations = product(
+        (None, READ_ONLY, WRITER),
+        ("none", "dimensions", "quantization", "linear-map"),
+        (True, False),
+        (True, False),
+        routes,
+        ("manual", "when-ready", "never"),
+    )
+    plans = 0
+    for rights, avoid, both, sparse, route, cutover in combinations:
+        taken = survey(version=version, named=named, alias=alias, rights=rights)
+        said: Any = answers(avoid=avoid, keep_both=both, add_sparse=sparse, route=route, cutover=cutover)
+        assert view(taken, said, PROBES)
+        try:
+            plan = plan_of(taken, said)
+        except BlockedError as error:
+            text = str(error)
+            assert "\n" not in text
+            assert len(text) > len("no route is open: ")
+            if avoid != "none":
+                assert "avoid: " in text
+            if sparse:
+                assert "add_sparse: " in text
+            continue
+        plans += 1
+        assert avoid == "none"
+        assert not sparse
+        assert route in (None, plan.route)
+        assert not (both and plan.route == "blue-green"), "one model would be left behind"
+        if rights is READ_ONLY:
+            assert any(f.code.startswith("right-missing") and f.severity == "blocker" for f in plan.findings)
+    assert plans, "with all rights and plain answers at least one route is open"
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (answers(limits=Limits(spend=5.0)), "limits.spend"),
+        (answers(queries=QueriesAnswer(title_field="title")), "queries.title_field"),
+        (answers(rollback={"window": "24h"}), "rollback"),
+        (answers(cleanup="after-window"), "cleanup"),
+    ],
+)
+def test_an_answer_that_nothing_follows_is_refused(said: Answers, named: str) -> None:
+    with pytest.raises(BlockedError, match=named):
+        plan_of(survey(), said)
+
+
+def test_what_is_closed_says_why_and_stays_visible() -> None:
+    avoid = asked("avoid", survey(), answers())
+    assert avoid is not None
+    assert [c.choice.value for c in avoid.choices] == ["none", "dimensions", "quantization", "linear-map"]
+    assert [c.open for c in avoid.choices] == [True, False, False, False]
+    both = asked("keep_both", survey(version="1.17.1"), answers())
+    assert both is not None
+    assert not both.choices[0].open
+    assert "1.17.1" in both.choices[0].reason
+    routes = asked("route", survey(), answers(keep_both=True))
+    assert routes is not None
+    assert [c.open for c in routes.choices] == [True, False]
+    assert "both models" in routes.choices[1].reason
+
+
+def test_both_models_of_an_unnamed_collection_take_a_typed_choice() -> None:
+    taken = survey(named=False)
+    chosen = choose(taken, answers(keep_both=True))
+    assert chosen.route is None
+    assert any("route = in-place" in reason for reason in chosen.reasons)
+    assert choose(taken, answers(keep_both=True, route="in-place")).route == "in-place"
+
+
+def test_a_collection_that_was_unnamed_once_has_nothing_left_to_lose() -> None:
+    grown = survey(vectors=GROWN)
+    assert choose(grown, answers()).route == "in-place"
+    assert "unnamed-vector" not in {f.code for f in run(grown, answers(), PROBES)}
+    blue_green = plan_of(grown, answers(route="blue-green", vector=VectorAnswer(source="")))
+    create = blue_green.steps[0]
+    assert isinstance(create, pm.CreateCollection)
+    assert create.request.body["vectors"] == {
+        "old": {"size": 3, "distance": "Dot"},
+        "": {"size": 384, "distance": "Cosine"},
+    }
+
+
+def test_the_old_model_is_asked_for_like_the_new_one() -> None:
+    assert asked("old_model.name", survey(), answers(old_model=None)) is None
+    local = answers(old_model=ModelSpec(provider="fastembed", name="x"))
+    assert asked("old_model.path", survey(), local) is not None
+    assert asked("old_model.url", survey(), local) is None
+    remote = answers(old_model=ModelSpec(provider="openai", name="x"))
+    assert asked("old_model.path", survey(), remote) is None
+    assert asked("old_model.url", survey(), remote) is not None
+    assert asked("old_model.api_key_env", survey(), remote) is not None
+
+
+def test_a_prefix_is_asked_for_only_where_nobody_else_puts_one() -> None:
+    by_name = answers(model=ModelSpec(provider="fastembed", name="x"))
+    assert asked("model.document_prefix", survey(), by_name) is None
+    folder = asked("model.document_prefix", survey(), answers(model=ModelSpec(provider="fastembed", path="x")))
+    assert folder is not None
+    said = set_answer(answers(model=ModelSpec(provider="fastembed", path="x")), "model.document_prefix", "passage: ")
+    assert said.model is not None
+    assert said.model.document_prefix == "passage: "
+    assert "passage: " in [c.choice.value for c in folder.choices], "a prompt may strip what is typed"
+
+
+def test_disk_and_distance_are_asked_for_only_when_it_matters() -> None:
+    assert asked("vector.on_disk", survey(), answers()) is None
+    tight = survey(size=Size(points=10**6, memory_total_bytes=10**9))
+    found = asked("vector.on_disk", tight, answers())
+    assert found is not None
+    assert found.proposal is False, "nobody's vectors go to disk by pressing Enter"
+    assert asked("vector.distance", survey(), answers()) is None
+    dot = (Vector(name="text", kind="dense", size=256, distance="Dot", params={"size": 256, "distance": "Dot"}),)
+    long = Probes(new_model=ModelProbe(dimension=384, norm=7.0))
+    distance = asked("vector.distance", survey(vectors=dot), answers(), long)
+    assert distance is not None
+    assert distance.proposal == "Dot"
+    completed = propose(survey(vectors=dot), answers(), long)
+    assert "not-normalised" in {f.code for f in run(survey(vectors=dot), completed, long)}
+    mended = plan_of(survey(vectors=dot), answers(vector=VectorAnswer(distance="Cosine")), long)
+    add = mended.steps[0]
+    assert isinstance(add, pm.AddVector)
+    assert add.request.body == {"dense": {"size": 384, "distance": "Cosine"}}
+
+
+def test_an_alias_is_asked_for_only_where_none_is_in_use() -> None:
+    assert asked("alias.name", survey(version="1.17.1"), answers()) is None
+    plain = asked(
+        "alias.name", survey(version="1.17.1", alias=False, collections=("docs_v1", "docs_v1_live")), answers()
+    )
+    assert plain is not None
+    assert plain.proposal == "docs_v1_live2"
+
+
+def test_a_proposal_can_always_be_answered() -> None:
+    """What Enter takes is an open choice of the question, or text that the answers take."""
+    for version, named, alias, rights in product(
+        ("1.17.1", "1.18.3"), (True, False), (True, False), (None, WRITER, READ_ONLY)
+    ):
+        taken = survey(version=version, named=named, alias=alias, rights=rights)
+        for one in view(taken, answers(), PROBES):
+            if one.proposal is None:
+                continue
+            text = str(one.proposal).lower() if isinstance(one.proposal, bool) else str(one.proposal)
+            set_answer(answers(), one.question.id, text)
+            if one.question.kind in ("choice", "yesno"):
+                assert text in [c.choice.value for c in one.choices if c.open], one.question.id
+
+
+def test_the_map_marks_the_way() -> None:
+    said = propose(survey(), answers(), PROBES)
+    drawn = lines(survey(), said, PROBES)
+    assert {line.state for line in drawn} == {"taken", "open", "closed"}, "everything is answered: nobody is here"
+    start = lines(survey(), answers(), PROBES)
+    assert [line.state for line in start if line.depth == 0].count("here") == 1
+    assert any(line.state == "taken" and line.text == "In place" for line in drawn)
+
+
+def test_everything_has_words() -> None:
+    listed = topics()
+    for name in listed:
+        assert explain(name).strip(), name
+    for question in QUESTIONS:
+        assert question.prompt in explain(question.id)
+        for choice in question.choices:
+            if choice.value:
+                assert choice.label in explain(f"{question.id}={choice.value}")
+    for route in ("in-place", "blue-green", "side-by-side", "hybrid", "dimensions", "quantization", "linear-map"):
+        assert len(explain(route)) > 100
+    for code in ExitCode:
+        assert explain(str(int(code))) == explain(f"exit-{int(code)}")
+    assert set(KEYS) <= set(listed)
+    with pytest.raises(UsageError, match="did you mean plain-name"):
+        explain("plain-nam")
+
+
+def test_no_check_or_question_breaks_on_a_collection_without_vectors() -> None:
+    empty = survey(vectors=(Vector(name="words", kind="sparse"),))
+    assert view(empty, answers(), PROBES)
+    run(empty, propose(empty, answers(), PROBES), PROBES)
+    with pytest.raises(ChangeoverError, match="no dense vector"):
+        plan_of(empty, answers())
+
+
+def test_the_proven_prefix_of_the_old_model_reaches_the_job() -> None:
+    proven = msgspec.structs.replace(OLD, document_prefix="passage: ")
+    taken = survey(text=msgspec.structs.replace(survey().text, old_model=proven))
+    assert plan_of(taken, answers()).job.old_model == proven
+    assert plan_of(taken, answers(old_model=NEW)).job.old_model == NEW, "another model is not the proven one"
