@@ -71,9 +71,9 @@ async def pass_with_suspects(
     await asyncio.to_thread(work.run, differing, min(4, len(differing)))
     event = found.event(ctx.clock(), step, number)
     if sweeping and ctx.in_place:
-        # An edited point whose vector the application wrote itself needed no repair.
+        # A point whose vector the application wrote itself is no late write: only what was repaired counts.
         event = ev.Differences(
-            at=event.at, step=step, number=number, missing=event.missing, new=event.new, edited=work.repaired
+            at=event.at, step=step, number=number, missing=event.missing, edited=work.repaired, deleted=event.deleted
         )
     ctx.emit(event)
     ctx.log(f"pass {number}: {found.scanned:,} points compared in {time.monotonic() - begun:.1f} s, {describe(event)}")
