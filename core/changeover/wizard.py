@@ -17,6 +17,7 @@ from changeover.decision.tree import Asked, propose, view
 from changeover.engine.folder import RunFolder
 from changeover.errors import BlockedError, UsageError
 from changeover.plan.model import Access, Plan
+from changeover.routes.job import same_model
 from changeover.survey.listing import Listed, list_collections
 from changeover.survey.model import Survey
 
@@ -73,9 +74,14 @@ class Wizard:
         return propose(self._surveyed(), self.answers, self.probes)
 
     async def probe(self) -> Probes:
-        """Load the new model, embed sampled texts, count labelled queries; keeps and returns what was measured."""
+        """Load the new model, embed sampled texts, count labelled queries; keeps and returns what was measured.
+
+        The text is proven first when the old model was answered after the survey.
+        """
         from changeover.survey.probe import take_probes
 
+        if not same_model(self._surveyed().text.old_model, self.answers.old_model):
+            await self.take_survey(self._surveyed().asked)
         self.probes = await take_probes(self._surveyed(), self.completed(), self.environ)
         return self.probes
 

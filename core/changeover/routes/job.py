@@ -113,10 +113,15 @@ def new_datatype(old: Vector) -> str | None:
 
 def old_model(survey: Survey, answers: Answers) -> ModelSpec | None:
     """The old model as answered, with the document prefix that the proof of the text found."""
-    proven, given = survey.text.old_model, answers.old_model
-    if given is None or proven is None or not survey.text.proven:
-        return given
-    return proven if msgspec.structs.replace(proven, document_prefix=given.document_prefix) == given else given
+    proven = survey.text.old_model
+    return proven if survey.text.proven and same_model(proven, answers.old_model) else answers.old_model
+
+
+def same_model(proven: ModelSpec | None, answered: ModelSpec | None) -> bool:
+    """Whether the survey tried the answered old model; the proof may have found its document prefix."""
+    if proven is None or answered is None:
+        return proven is answered
+    return msgspec.structs.replace(proven, document_prefix=answered.document_prefix) == answered
 
 
 def target_vector(survey: Survey, answers: Answers, mode: Mode, dimension: int, model: ModelSpec) -> str:
