@@ -108,7 +108,7 @@ def _reading_verbs(verbs: Verbs[Parser]) -> None:
 
     plan = _verb(verbs, "plan", "make a plan from answers; nothing is written to the cluster", _connection())
     plan.add_argument("collection", help="name or alias")
-    plan.add_argument("--answers", metavar="FILE", required=True, help="TOML file of question ids and answers")
+    plan.add_argument("--answers", metavar="FILE", help="TOML file of question ids and answers")
     _sets(plan)
     plan.add_argument("-o", "--output", metavar="FILE", default="plan.json", help="plan file; - writes it to stdout")
 

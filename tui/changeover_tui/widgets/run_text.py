@@ -93,7 +93,7 @@ def load(state: RunState) -> Content:
         f"batch {metrics.batch:,} streams {metrics.streams} {limit}",
     ]
     if metrics.throttle:
-        parts.append((f"\nslowed: {one_line(metrics.throttle, 120)}", "$text-warning"))
+        parts.append((f"\n{one_line(metrics.throttle, 120)}", "$text-warning"))
     return Content.assemble(*parts)
 
 
