@@ -29,7 +29,7 @@ def tolerate_broken_bytes() -> None:
         decoder = codecs.getincrementaldecoder(encoding)
         return lambda errors="replace": decoder(errors)
 
-    linux_driver.getincrementaldecoder = forgiving  # type: ignore[assignment]
+    linux_driver.getincrementaldecoder = forgiving
 
 
 def ask_the_terminal_for_its_size() -> None:

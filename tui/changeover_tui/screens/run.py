@@ -304,7 +304,11 @@ class RunScreen(WizardScreen[None]):
             word="stop",
             ask="Type stop",
         )
-        self.app.push_screen(screen, lambda typed: self._ask("stop") and None if typed else None)
+        self.app.push_screen(screen, self._stop)
+
+    def _stop(self, typed: bool | None) -> None:
+        if typed:
+            self._ask("stop")
 
     def action_engine(self) -> None:
         """Start the engine again."""
