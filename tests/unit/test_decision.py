@@ -10,7 +10,7 @@ import pytest
 
 from changeover.checks.model import ModelProbe, Probes
 from changeover.checks.registry import run
-from changeover.decision.answers import Answers, Limits, QueriesAnswer, VectorAnswer, set_answer
+from changeover.decision.answers import AliasAnswer, Answers, Limits, QueriesAnswer, VectorAnswer, set_answer
 from changeover.decision.map import lines
 from changeover.decision.questions import KEYS, QUESTIONS
 from changeover.decision.route import choose
@@ -20,7 +20,7 @@ from changeover.errors import BlockedError, ChangeoverError, ExitCode, UsageErro
 from changeover.explain import explain, topics
 from changeover.plan import model as pm
 from changeover.routes.build import build
-from changeover.survey.model import Rights, Size, Survey, Vector
+from changeover.survey.model import Alias, Rights, Size, Survey, Vector
 from tests.unit.surveys import ACCESS, NEW, OLD, PROBES, answers, survey
 
 WRITER = Rights(read=True, write_points=True, write_collection=True, manage=False)
@@ -148,7 +148,10 @@ def test_a_prefix_is_asked_for_only_where_nobody_else_puts_one() -> None:
     said = set_answer(answers(model=ModelSpec(provider="fastembed", path="x")), "model.document_prefix", "passage: ")
     assert said.model is not None
     assert said.model.document_prefix == "passage: "
-    assert "passage: " in [c.choice.value for c in folder.choices], "a prompt may strip what is typed"
+    for typed, kept in (("passage:", "passage: "), ("passage: ", "passage: "), ("text:", "text:")):
+        model = set_answer(said, "model.document_prefix", typed).model
+        assert model is not None
+        assert model.document_prefix == kept, "a prompt strips the blank of what is offered"
 
 
 def test_disk_and_distance_are_asked_for_only_when_it_matters() -> None:
@@ -178,6 +181,18 @@ def test_an_alias_is_asked_for_only_where_none_is_in_use() -> None:
     )
     assert plain is not None
     assert plain.proposal == "docs_v1_live2"
+
+
+def test_of_several_aliases_one_is_asked_for_and_the_others_are_named() -> None:
+    both = (Alias(name="docs", collection="docs_v1"), Alias(name="prod", collection="docs_v1"))
+    taken = survey(version="1.17.1", aliases=both, asked="docs_v1")
+    found = asked("alias.name", taken, answers())
+    assert found is not None
+    assert found.proposal == "docs"
+    assert plan_of(taken, answers(alias=AliasAnswer(name="prod"))).job.name_in_use == "prod"
+    [finding] = [f for f in plan_of(taken, answers()).findings if f.code == "several-aliases"]
+    assert finding.acknowledge
+    assert "only docs is swapped; prod" in finding.consequence
 
 
 def test_a_proposal_can_always_be_answered() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from changeover.decision.questions import by_id
 from changeover.embed.model import ModelSpec
 from changeover.errors import UsageError
 
@@ -126,7 +127,7 @@ def set_answer(answers: Answers, question: str, value: str) -> Answers:
         node = node.setdefault(parent, {})
         if not isinstance(node, dict):
             raise UsageError(f"--set {question}: {parent} has no parts")
-    node[leaf] = value
+    node[leaf] = _offered(question, value)
     _require_model_keys(tree)
     try:
         return msgspec.convert(tree, Answers, strict=False)
@@ -167,6 +168,13 @@ def to_toml(answers: Answers) -> str:
             body = [f"{key} = {_toml(value)}" for key, value in rows.items() if value is not None]
             lines += ["", f"[{table}]", *body] if body else []
     return "\n".join(lines) + "\n"
+
+
+def _offered(question: str, value: str) -> str:
+    """A choice that has blanks around it where a prompt or a shell stripped them; any other value as it is."""
+    asked = by_id(question)
+    values = [choice.value for choice in asked.choices] if asked is not None else []
+    return next((offered for offered in values if offered.strip() == value), value)
 
 
 def _toml(value: Any) -> str:

@@ -130,7 +130,9 @@ def limits(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 
 def queries(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Labelled queries that were read."""
-    return (f"labelled queries: {'none given' if probes.queries is None else f'{probes.queries:,}'}",)
+    if probes.queries is not None:
+        return (f"labelled queries: {probes.queries:,}  ({answers.queries.file})",)
+    return ("labelled queries: counted before the checks" if answers.queries.file else "labelled queries: none given",)
 
 
 def cutover(survey: Survey, answers: Answers, probes: Probes) -> Lines:
