@@ -66,23 +66,25 @@ def held(server: SandboxServer) -> Iterator[None]:
     """Let the optimiser start, and hold its process still inside the `with` block."""
     server.settings(optimised_from=10**6)
     deadline = time.monotonic() + 30
-    while not (children := _children(server.pid)):
+    while not (working := _optimisers(server.pid)):
         assert time.monotonic() < deadline, "no optimiser started"
         time.sleep(0.005)
-    os.kill(children[0], signal.SIGSTOP)
+    os.kill(working[0], signal.SIGSTOP)
     try:
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(children[0], signal.SIGCONT)
+            os.kill(working[0], signal.SIGCONT)
 
 
-def _children(parent: int) -> list[int]:
+def _optimisers(parent: int) -> list[int]:
+    """Children that run the optimiser; one that has only been forked does not yet, and its parent waits for it."""
     found = []
-    for file in Path("/proc").glob("[0-9]*/stat"):
+    for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if int(file.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(file.parent.name))
+            ours = int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent
+            if ours and b"server.optimiser" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
     return found
 
 
@@ -152,8 +154,7 @@ def test_what_is_written_during_a_build_is_there_after_it_and_after_kill_9(tmp_p
 
 
 def test_kill_9_during_a_build_loses_nothing_and_leaves_no_rubbish(tmp_path: Path) -> None:
-    server = start("1.18", tmp_path)
-    with client(server) as http:
+    with start("1.18", tmp_path) as server, client(server) as http:
         fill(server, http)
         with held(server):
             ok(http.post(f"{PATH}/points/delete?wait=true", json={"points": [7]}))

@@ -20,11 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from changeover.sandbox.server import refusals
-from changeover.sandbox.server.calls import Call, Handler, Text, Whole
+from changeover.sandbox.server.calls import Call, Text, Whole
 from changeover.sandbox.server.cluster import Cluster, Settings
 from changeover.sandbox.server.faults import Faults, Rule, refusal, unfinished
 from changeover.sandbox.server.refusals import Refused
-from changeover.sandbox.server.routes import ROWS, Right
+from changeover.sandbox.server.routes import ROWS, Right, Row
 
 BODY_LIMIT = 32 * 1024 * 1024
 NO_KEY = "Must provide an API key or an Authorization bearer token"
@@ -100,9 +100,7 @@ class Sandbox:
         self._latency = Latency()
         self._tasks: set[asyncio.Task[None]] = set()
         known = [row for row in ROWS if row.known(cluster.generation)]
-        routes = [
-            Route(row.path, self._endpoint(row.handler, row.path, row.right), methods=[row.method]) for row in known
-        ]
+        routes = [Route(row.path, self._endpoint(row), methods=[row.method]) for row in known]
         own = {
             ("GET", "/sandbox"): self._about,
             ("GET", "/sandbox/stats"): self._show_stats,
@@ -114,28 +112,28 @@ class Sandbox:
         nothing: Any = {404: _no_route, 405: _no_route}
         self.asgi = Starlette(routes=routes, exception_handlers=nothing)
 
-    def _endpoint(self, handler: Handler, path: str, right: Right) -> Endpoint:
+    def _endpoint(self, row: Row) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            response = await self._answer(request, handler, right)
-            self._stats.count(f"{request.method} {path}", str(response.status_code) if response else "none")
+            response = await self._answer(request, row)
+            self._stats.count(f"{request.method} {row.path}", str(response.status_code) if response else "none")
             return response or await _hang_up(request)
 
         return endpoint
 
-    async def _answer(self, request: Request, handler: Handler, right: Right) -> Response | None:
+    async def _answer(self, request: Request, row: Row) -> Response | None:
         """The response; None when a fault says that there is none."""
         started = time.perf_counter()
         rule = self._faults.pick(request.method, request.url.path)
         raw = await request.body()
         try:
-            self._keys.check(request, right)
+            self._keys.check(request, row.right)
             if len(raw) > BODY_LIMIT:
                 size = f"JSON payload ({len(raw)} bytes) is larger than allowed (limit: {BODY_LIMIT} bytes)."
                 raise Refused(400, self._cluster.generation.too_large + size)
             if rule is not None and rule.kind == "partial-404":
-                await run_in_threadpool(self._run, handler, request, raw, started, partly=True)
-            if rule is None or rule.apply == "before" or right != "write":
-                content = await run_in_threadpool(self._run, handler, request, raw, started)
+                await run_in_threadpool(self._run, row, request, raw, started, partly=True)
+            if rule is None or rule.apply == "before" or row.right != "write":
+                content = await run_in_threadpool(self._run, row, request, raw, started)
             else:
                 content = b""
         except Refused as refused:
@@ -144,32 +142,30 @@ class Sandbox:
             content = b""
         if rule is not None:
             response = await _fault(rule, content, started)
-            if rule.apply == "after" and right == "write":
-                self._later(rule.delay_s, handler, request, raw)
+            if rule.apply == "after" and row.right == "write":
+                self._later(rule.delay_s, row, request, raw)
             return response
         if self._latency.search_ms and request.url.path.endswith(SEARCHES):
             await asyncio.sleep(self._latency.search_ms / 1000)
         return content if isinstance(content, Response) else _json(content)
 
-    def _later(self, delay_s: float, handler: Handler, request: Request, raw: bytes) -> None:
+    def _later(self, delay_s: float, row: Row, request: Request, raw: bytes) -> None:
         """Let a request take effect in a while, when nobody is listening any more."""
 
         async def work() -> None:
             await asyncio.sleep(delay_s)
             with contextlib.suppress(Refused):
-                await run_in_threadpool(self._run, handler, request, raw, time.perf_counter())
+                await run_in_threadpool(self._run, row, request, raw, time.perf_counter())
 
         task = asyncio.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _run(
-        self, handler: Handler, request: Request, raw: bytes, started: float, *, partly: bool = False
-    ) -> bytes | Response:
+    def _run(self, row: Row, request: Request, raw: bytes, started: float, *, partly: bool = False) -> bytes | Response:
         """Run a handler, in a thread, and encode its answer there too."""
-        call = Call(self._cluster, request.path_params, request.query_params, raw, partly=partly)
+        call = Call(self._cluster, request.path_params, request.query_params, raw, takes=row.takes, partly=partly)
         try:
-            result = handler(call)
+            result = row.handler(call)
         except Refused:
             raise
         except KeyError as error:

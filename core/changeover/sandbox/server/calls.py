@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from changeover.sandbox.server import refusals
@@ -33,15 +34,23 @@ class Call:
     """One request: where it goes, what it asks, and the means to answer it."""
 
     def __init__(
-        self, cluster: Cluster, path: Mapping[str, str], query: Mapping[str, str], raw: bytes, *, partly: bool = False
+        self,
+        cluster: Cluster,
+        path: Mapping[str, str],
+        query: Mapping[str, str],
+        raw: bytes,
+        *,
+        takes: Any = None,
+        partly: bool = False,
     ) -> None:
-        """`partly`: the fault "partial-404" was ordered for this request."""
+        """`takes`: the type that the body has to have. `partly`: the fault "partial-404" was ordered."""
         self.cluster = cluster
         self.generation = cluster.generation
         self.path = path
         self.query = query
         self.raw = raw
         self.partly = partly
+        self._takes = takes
 
     @functools.cached_property
     def body(self) -> dict[str, Any]:
@@ -54,6 +63,11 @@ class Call:
             raise refusals.malformed(str(error)) from error
         if not isinstance(document, dict):
             raise refusals.malformed(f"invalid type: {type(document).__name__}, expected a map")
+        if self._takes is not None:
+            try:
+                msgspec.convert(document, self._takes)
+            except msgspec.ValidationError as error:
+                raise refusals.malformed(str(error)) from error
         return document
 
     @functools.cached_property

@@ -53,6 +53,8 @@ class Vectors:
         if name in self._sparse:
             raise refusals.Refused(400, "Wrong input: Wrong usage of sparse vectors")
         for row in given if given and isinstance(given[0], list) else (given,):
+            if not isinstance(row, list) or not all(isinstance(value, int | float) for value in row):
+                raise refusals.malformed(NOT_A_VECTOR)
             if len(row) != self._sizes[name]:
                 suffix = f" for vector '{name}'" if name and self._early_sizes and not query else ""
                 raise refusals.wrong_size(self._sizes[name], len(row), suffix, late=not self._early_sizes)
@@ -71,7 +73,10 @@ class Vectors:
             raise refusals.malformed(NOT_A_VECTOR)
         if len(indices) != len(values):
             raise refusals.invalid("JSON body", f"{name}: must be the same length as indices")
-        return edge.SparseVector(indices, values)
+        try:
+            return edge.SparseVector(indices, values)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise refusals.malformed(NOT_A_VECTOR) from error
 
 
 def point_id(given: Any) -> int | str:
@@ -98,6 +103,15 @@ def sequence(given: Any) -> list[Any]:
         return given
     shown = f'string "{given}"' if isinstance(given, str) else "map" if isinstance(given, dict) else f"`{given}`"
     raise refusals.malformed(f"invalid type: {shown}, expected a sequence")
+
+
+def rows(given: Any) -> list[dict[str, Any]]:
+    """A list of points."""
+    for one in sequence(given):
+        if not isinstance(one, dict):
+            raise refusals.malformed(f"invalid type: {type(one).__name__}, expected struct PointStruct")
+    found: list[dict[str, Any]] = given
+    return found
 
 
 def payload_selector(given: Any, default: bool) -> Any:
@@ -195,7 +209,10 @@ def index_schema(given: Any) -> tuple[dict[str, Any], Any]:
     if kind == "text":
         options["tokenizer"] = TOKENIZERS.get(str(given.get("tokenizer")), edge.TokenizerType.Word)
     shown = given | ({"is_principal": given.get("is_principal")} if kind == "integer" else {})
-    return {"data_type": kind, "params": shown}, parameters(**options)
+    try:
+        return {"data_type": kind, "params": shown}, parameters(**options)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise refusals.malformed("data did not match any variant of untagged enum PayloadFieldSchema") from error
 
 
 @functools.cache

@@ -54,8 +54,15 @@ class Filters:
         return edge.Filter(**clauses)
 
     def _condition(self, given: Any) -> Any:
+        """One condition; whatever the core's constructors do not take is none, as the servers' untagged enum has it."""
         if not isinstance(given, dict):
             raise self._unknown()
+        try:
+            return self._known(given)
+        except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+            raise self._unknown() from error
+
+    def _known(self, given: dict[str, Any]) -> Any:
         if "has_vector" in given:
             return edge.HasVectorCondition(given["has_vector"])
         if "has_id" in given:

@@ -16,7 +16,7 @@ from changeover.sandbox.server.convert import (
     scored,
     vector_selector,
 )
-from changeover.sandbox.server.queries import DEFAULT_LIMIT, order_by
+from changeover.sandbox.server.queries import DEFAULT_LIMIT, limit_of, order_by
 
 OFFSET_WITH_ORDER = (
     "Wrong input: Cannot use an `offset` when using `order_by`. The alternative for paging is to use "
@@ -76,7 +76,9 @@ def query(call: Call) -> dict[str, Any]:
 
 def query_batch(call: Call) -> list[dict[str, Any]]:
     """POST /collections/{c}/points/query/batch."""
-    return [{"points": _query(call, one)} for one in call.body["searches"]]
+    searches = call.body["searches"]
+    call.strict().searches(len(searches))
+    return [{"points": _query(call, one)} for one in searches]
 
 
 def search(call: Call) -> list[dict[str, Any]]:
@@ -106,5 +108,5 @@ def _query(call: Call, body: dict[str, Any]) -> list[dict[str, Any]]:
     collection = call.collection
     exact = bool((body.get("params") or {}).get("exact"))
     request = call.queries().read(body)
-    call.strict().read(body.get("filter"), limit=body.get("limit", DEFAULT_LIMIT), exact=exact)
+    call.strict().read(body.get("filter"), limit=limit_of(body), exact=exact)
     return scored(collection.read(lambda shard: shard.query(request)))

@@ -10,7 +10,7 @@ import qdrant_edge as edge
 from changeover.sandbox.server import refusals
 from changeover.sandbox.server.calls import Call
 from changeover.sandbox.server.collection import Collection
-from changeover.sandbox.server.convert import NOT_A_VECTOR, Vectors, named, point_id, point_ids, sequence
+from changeover.sandbox.server.convert import NOT_A_VECTOR, Vectors, named, point_id, point_ids, rows, sequence
 
 MODES = {
     "upsert": edge.UpdateMode.Upsert,
@@ -27,7 +27,7 @@ def upsert(call: Call) -> dict[str, Any]:
     """PUT /collections/{c}/points."""
     collection, body = call.collection, call.body
     mode = _mode(body.get("update_mode"))
-    points = _batch(body["batch"]) if "batch" in body else sequence(body.get("points"))
+    points = _batch(body["batch"]) if body.get("batch") else rows(body.get("points"))
     condition = call.filters().read(body.get("update_filter"))
     given = [(point_id(one.get("id")), one.get("vector"), one.get("payload")) for one in points]
     if not given:
@@ -50,7 +50,7 @@ def upsert(call: Call) -> dict[str, Any]:
 def update_vectors(call: Call) -> dict[str, Any]:
     """PUT /collections/{c}/points/vectors; with a missing id part of the batch is left unapplied (see `_part`)."""
     collection, body = call.collection, call.body
-    points = sequence(body.get("points"))
+    points = rows(body.get("points"))
     condition = call.filters().read(body.get("update_filter"))
     if not points:
         raise refusals.invalid("JSON body", "points: must specify points to update")
@@ -146,8 +146,12 @@ def _batch(given: dict[str, Any]) -> list[dict[str, Any]]:
     ids = given["ids"]
     vectors = given["vectors"]
     if isinstance(vectors, dict):
+        if any(len(column) != len(ids) for column in vectors.values()):
+            raise refusals.malformed("the columns of a batch must be equally long")
         vectors = [{name: column[row] for name, column in vectors.items()} for row in range(len(ids))]
     payloads = given.get("payloads") or [None] * len(ids)
+    if not len(ids) == len(vectors) == len(payloads):
+        raise refusals.malformed("the columns of a batch must be equally long")
     columns = zip(ids, vectors, payloads, strict=True)
     return [{"id": point, "vector": vector, "payload": payload} for point, vector, payload in columns]
 

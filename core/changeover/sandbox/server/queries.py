@@ -31,7 +31,7 @@ class Queries:
         """The core's request of a `points/query` body."""
         query, excluded = self._query(body)
         return edge.QueryRequest(
-            limit=body.get("limit", DEFAULT_LIMIT),
+            limit=limit_of(body),
             offset=body.get("offset"),
             query=query,
             prefetches=[self._prefetch(one) for one in _list(body.get("prefetch"))] or None,
@@ -45,7 +45,7 @@ class Queries:
     def _prefetch(self, body: dict[str, Any]) -> Any:
         query, excluded = self._query(body)
         return edge.Prefetch(
-            limit=body.get("limit", DEFAULT_LIMIT),
+            limit=limit_of(body),
             query=query,
             prefetches=[self._prefetch(one) for one in _list(body.get("prefetch"))] or None,
             params=search_params(body.get("params")),
@@ -90,6 +90,12 @@ class Queries:
         if using not in vectors:
             raise refusals.no_vector(using)
         return edge.Query.Nearest(vectors[using], using=using), wanted
+
+
+def limit_of(body: dict[str, Any]) -> int:
+    """How many points a query asks for."""
+    limit: int | None = body.get("limit")
+    return DEFAULT_LIMIT if limit is None else limit
 
 
 def search_params(given: dict[str, Any] | None) -> Any:

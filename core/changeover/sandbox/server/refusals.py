@@ -63,6 +63,7 @@ CORE_TEXTS: tuple[tuple[str, int, str], ...] = (
     (r"^((?:Not existing vector name|Vector dimension) error.*)", 400, "Wrong input: {0}"),
     (r"^(Wrong usage of (?:sparse|multi) vectors.*)", 400, "Wrong input: {0}"),
     (r"^(No (?:range index|appropriate index).*)", 400, "Wrong input: {0}"),
+    (r"^Validation failed: (.*)", 400, "Bad request: {0}"),
     (r"^((?:.|\n)*)", 500, "Service internal error: {0}"),
 )
 """Pattern of a core exception's text -> status and text of the server's answer; the first that matches counts."""

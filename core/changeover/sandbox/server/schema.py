@@ -201,13 +201,15 @@ def _dense_map(given: Any) -> Document:
     return {name: _dense(parameters) for name, parameters in given.items()}
 
 
-def _dense(given: Document) -> Document:
+def _dense(given: Any) -> Document:
+    if not isinstance(given, dict):
+        raise refusals.malformed("data did not match any variant of untagged enum VectorsConfig")
     size, distance = given.get("size"), given.get("distance")
     if not isinstance(size, int) or isinstance(size, bool):
         raise refusals.malformed("data did not match any variant of untagged enum VectorsConfig")
     if size < 1:
         raise refusals.invalid("JSON body", f"vectors.size: value {size} invalid, must be 1 or larger")
-    if distance not in DISTANCES:
+    if not isinstance(distance, str) or distance not in DISTANCES:
         raise refusals.malformed(f"unknown variant `{distance}`, expected one of {', '.join(map(repr, DISTANCES))}")
     return {key: given[key] for key in DENSE_KEYS if given.get(key) is not None}
 
@@ -230,7 +232,8 @@ def _check_quantization(given: Any, generation: Generation, length: int) -> None
     if given in (None, "Disabled"):
         return
     known = {"scalar", "product", "binary"} | ({"turbo"} if generation.knows_turbo else set())
-    if not isinstance(given, dict) or not known & given.keys():
+    kinds = known & given.keys() if isinstance(given, dict) else set()
+    if not kinds or not all(isinstance(given[kind], dict) for kind in kinds):
         detail = "data did not match any variant of untagged enum QuantizationConfigDiff"
         raise refusals.malformed(f"{detail} at line 1 column {length}")
 

@@ -76,6 +76,10 @@ class Strict:
             raise Refused(400, "Bad request: Exact search disabled!. Help: Set exact=false.")
         self.filter(given, "unindexed_filtering_retrieve")
 
+    def searches(self, count: int) -> None:
+        """So many searches in one request."""
+        self._at_most(count, "search_max_batchsize", "search batch size")
+
     def filter(self, given: Any, rule: str) -> None:
         """Refuse a filter on payload keys without an index where `rule` is false."""
         if self._limits.get(rule) is not False:
