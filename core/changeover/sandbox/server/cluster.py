@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import threading
+import traceback
 from pathlib import Path
 from typing import IO, Any
 
@@ -164,4 +165,8 @@ class Cluster:
             with self._lock:
                 collections = list(self._collections.values())
             for collection in collections:
-                collection.tend(self.settings.quiet_s)
+                try:
+                    collection.tend(self.settings.quiet_s)
+                except Exception:
+                    # The other collections need their housekeeper all the same; the log says what went wrong.
+                    traceback.print_exc()

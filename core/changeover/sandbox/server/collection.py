@@ -294,7 +294,11 @@ class Collection:
                 self._written = 0
         elif busy:
             self._shard.flush()
-            self._build = Build(self.directory / self._folder, self._written, self._reconfigured)
+            try:
+                self._build = Build(self.directory / self._folder, self._written, self._reconfigured)
+            except OSError as error:
+                self._note(error.strerror or str(error), 0, started)
+                return
             self._reconfigured = False
             self._written = 0
 

@@ -30,20 +30,27 @@ class Build:
     """One run of the optimiser on a copy; `updates` are to be repeated on it, `abandoned` says that it is of no use."""
 
     def __init__(self, shard: Path, written: int, reconfigured: bool) -> None:
-        """Copy the folder of a flushed shard, to which nothing is written meanwhile, and start the child."""
+        """Copy the folder of a flushed shard, to which nothing is written meanwhile, and start the child.
+
+        OSError when the disk is full or no process can be started; nothing is left behind then.
+        """
         self.folder = shard.parent / f"shard-{uuid.uuid4().hex}"
         self.written = written
         self.reconfigured = reconfigured
         self.updates: list[Any] = []
         self.abandoned = False
         self.started = time.time()
-        shutil.copytree(shard, self.folder)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "changeover.sandbox.server.optimiser", str(self.folder), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        try:
+            shutil.copytree(shard, self.folder)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "changeover.sandbox.server.optimiser", str(self.folder), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        except OSError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def ended(self) -> bool:
         """Whether the child is done, well or not."""
