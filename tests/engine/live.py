@@ -87,6 +87,16 @@ def kill(run: RunFolder, pid: int) -> None:
         time.sleep(0.02)
 
 
+def wait_until_stopped(run: RunFolder) -> None:
+    """Wait until no engine holds the run and it says that it stopped."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        if launch.running_pid(run) is None and run.state().status == "stopped":
+            return
+        time.sleep(0.05)
+    raise AssertionError("the engine did not stop")
+
+
 def ask_cutover(run: RunFolder) -> None:
     """What a person does by typing the name."""
     control.ask(run.control, "cutover", run.plan().job.name_in_use)

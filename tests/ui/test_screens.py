@@ -169,7 +169,7 @@ async def test_confirm(check: Check) -> None:
 
 @each_size
 async def test_run(size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
-    fakes.Story(run).loading(throttle="search p95 31 ms is more than twice the 12 ms before")
+    fakes.Story(run).loading(throttle="slowed: search p95 31 ms > 24 ms (2x baseline)")
     async with showing(RunScreen(run), size) as pilot:
         await check(pilot.app, "run/loading")
 
