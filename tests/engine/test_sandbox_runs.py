@@ -89,7 +89,7 @@ def test_ten_kills_lose_nothing(generation: str, route: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(("generation", "route"), ROUTES[1:])
 def test_every_kind_of_fault_loses_nothing(generation: str, route: str, tmp_path: Path) -> None:
     environ = live.environ_for(tmp_path / "runs")
-    with open_demo(environ, generation=generation, documents=DOCUMENTS) as world:
+    with open_demo(environ, generation=generation, documents=160) as world:
         plan = live.plan_for(world, environ, batch=24, streams=2)
         assert plan.route == route
         run = RunFolder.create(plan, environ)

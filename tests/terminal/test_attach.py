@@ -28,10 +28,6 @@ def test_the_engine_outlives_its_screen_and_watch_comes_back(tmp_path: Path) -> 
             screen.signal(signal.SIGHUP)
             assert screen.wait() == 128 + signal.SIGHUP
         assert launch.running_pid(run) == pid
-        with Terminal(watch, environ) as screen:
-            screen.read_until(b"RUNNING")
-            screen.hang_up()
-            screen.process.wait(30)
         live.wait_for_work(run)
         assert launch.running_pid(run) == pid
         with Terminal(watch, environ) as screen:
