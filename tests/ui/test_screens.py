@@ -160,8 +160,9 @@ async def test_plan(size: Size, check: Check) -> None:
         await check(pilot.app, "plan/blue-green")
 
 
-async def test_confirm(check: Check) -> None:
-    async with showing(confirmation(fakes.plan()), (80, 24)) as pilot:
+@each_size
+async def test_confirm(size: Size, check: Check) -> None:
+    async with showing(confirmation(fakes.plan()), size) as pilot:
         await check(pilot.app, "confirm/empty")
         await pilot.press(*"doc", "enter")
         await check(pilot.app, "confirm/wrong")
@@ -242,11 +243,21 @@ async def test_summary(size: Size, check: Check, run: RunFolder) -> None:
         await check(pilot.app, "summary/go")
 
 
-async def test_help(check: Check) -> None:
-    async with showing(ConnectScreen(), (80, 24)) as pilot:
+@each_size
+async def test_help(size: Size, check: Check) -> None:
+    async with showing(ConnectScreen(), size) as pilot:
         await pilot.press("f1")
         await settle(pilot)
         await check(pilot.app, "help/connect")
+
+
+@each_size
+async def test_a_number_is_asked_for(size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
+    fakes.Story(run).loading()
+    async with showing(RunScreen(run), size) as pilot:
+        await pilot.press("r")
+        await settle(pilot)
+        await check(pilot.app, "number/rate")
 
 
 async def test_light(check: Check, run: RunFolder, engine: RunLock) -> None:
