@@ -55,7 +55,9 @@ class RunLock:
             os.close(self._fd)
             self._fd = -1
             raise BlockedError(f"another engine is already working on this run ({self._path.parent.name})")
-        self._path.with_suffix(".pid").write_text(str(os.getpid()))
+        descriptor = os.open(self._path.with_suffix(".pid"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(str(os.getpid()))
 
     def release(self) -> None:
         """Give the lock back."""
