@@ -258,3 +258,24 @@ async def test_a_scroll_that_is_too_large_for_strict_mode_is_halved(tmp_path: Pa
     check(cluster, "blue-green")
     assert ctx.throttle.effective_batch <= 10
     close(ctx)
+
+
+async def test_a_write_to_the_new_side_while_the_sweep_embeds_is_not_overwritten(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(10)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    old[1] = ({"text": "late edit on the old side", "n": 0}, old[1][1])
+    old[50] = ({"text": "late insert on the old side", "n": 0}, old[1][1])
+    embed = ctx.embedder.embed_documents
+
+    def embed_while_the_application_writes(texts: Any) -> Any:
+        for i in (1, 50):
+            new[i] = ({"text": f"written on the new side {i}", "n": 1}, {"new": vector_of(f"new {i}")})
+        return embed(texts)
+
+    ctx.embedder.embed_documents = embed_while_the_application_writes
+    await sweep(ctx, ctx.plan.steps[6])
+    assert new[1][0]["text"] == "written on the new side 1"
+    assert new[50][0]["text"] == "written on the new side 50"
+    assert sorted(c.id for c in ctx.state.conflicts) == [1, 50]
+    close(ctx)

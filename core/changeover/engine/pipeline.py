@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,7 @@ import numpy as np
 from changeover.embed.protocol import TextRejected
 from changeover.engine import events as ev
 from changeover.engine.context import Context
-from changeover.engine.deliver import deliver
+from changeover.engine.deliver import deliver, patiently
 from changeover.engine.hashes import payload_hash, text_hash
 from changeover.engine.ledger import Entry, Mark
 from changeover.errors import StoppedError
@@ -22,7 +22,8 @@ from changeover.survey.template import render
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from changeover.cluster.api import Page
+    from changeover.cluster.api import Filter, Page
+    from changeover.survey.model import PointId
 
 T = TypeVar("T")
 
@@ -41,6 +42,8 @@ class Batch:
     """Write only where the application has not written yet (insert-only, or where the vector is absent)."""
     only_stale: bool = False
     """Leave points alone whose stored vector already fits their text; the page must hold the new vector."""
+    base: Mapping[PointId, bytes | None] | None = None
+    """Sweep: payload hash that the new side must still have right before the write; None where it must be absent."""
     done: Callable[[], None] = lambda: None
     """Called when everything is written and in the ledger."""
     texts: list[str] = field(default_factory=list)
@@ -175,14 +178,16 @@ def write(ctx: Context, batch: Batch) -> int:
     assert batch.values is not None
     has_vector = [bool(np.isfinite(value).all()) for value in batch.values]
     send = [i for i in range(len(batch.rows)) if not ctx.in_place or has_vector[i]]
-    fresh = [i for i in send if batch.only_stale and _fits(ctx, batch, i)]
-    send = [i for i in send if i not in set(fresh)]
+    if batch.base is not None:
+        untouched = _untouched(ctx, batch)
+        send = [i for i in send if batch.page.ids[batch.rows[i]] in untouched]
+    send = [i for i in send if not (batch.only_stale and _fits(ctx, batch, i))]
     outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], batch.values[send], guard=batch.guard)
     rejected = {**batch.refused, **outcome.rejected}
     gone = set(outcome.gone)
     entries = []
     for row, text, there in zip(batch.rows, batch.texts, has_vector, strict=True):
-        if row in gone:
+        if row in gone or (batch.base is not None and batch.page.ids[row] not in untouched):
             continue
         mark = Mark.SKIPPED if row in rejected else Mark.WRITTEN if there else Mark.BLANK
         payload = b"" if ctx.in_place else payload_hash(batch.page.payload(row))
@@ -192,6 +197,22 @@ def write(ctx: Context, batch: Batch) -> int:
         ctx.emit(ev.Skipped(at=ctx.clock(), id=batch.page.ids[row], reason=reason))
     ctx.meter.add(len(batch.rows))
     return len(outcome.written)
+
+
+def _untouched(ctx: Context, batch: Batch) -> set[PointId]:
+    """Points that the application has not written on the new side since the sweep compared them.
+
+    Embedding takes seconds; looking again right before the write leaves milliseconds. Whatever was touched stays out
+    of the ledger, so that the next pass sees it as a conflict.
+    """
+    assert batch.base is not None
+    ids = [batch.page.ids[row] for row in batch.rows]
+    chosen: Filter = {"must": [{"has_id": ids}]}
+    page = patiently(
+        ctx, lambda: ctx.wire.scroll(ctx.job.target, start=None, limit=len(ids), payload=True, filter=chosen)
+    )
+    now = {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
+    return {point_id for point_id in ids if now.get(point_id) == batch.base.get(point_id)}
 
 
 def _fits(ctx: Context, batch: Batch, i: int) -> bool:

@@ -156,7 +156,13 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
         if gone:
             _delete_gone(ctx, found, gone)
         if differing:
-            yield from again(ctx, list(differing), stale_only=sweep and ctx.in_place)
+            base = {p: known[p].payload if p in known else None for p in differing}
+            yield from again(
+                ctx,
+                list(differing),
+                stale_only=sweep and ctx.in_place,
+                base=base if sweep and not ctx.in_place else None,
+            )
 
 
 def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | None:
@@ -171,7 +177,9 @@ def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | N
     return None
 
 
-def again(ctx: Context, ids: list[PointId], *, stale_only: bool = False, guard: bool = False) -> Iterator[Batch]:
+def again(
+    ctx: Context, ids: list[PointId], *, stale_only: bool = False, base: dict[PointId, bytes | None] | None = None
+) -> Iterator[Batch]:
     """Read these points anew, whole, and have them embedded and written."""
     job = ctx.job
     vectors: Sequence[str] = (job.target_vector,) if stale_only else () if ctx.in_place else job.carry
@@ -187,7 +195,7 @@ def again(ctx: Context, ids: list[PointId], *, stale_only: bool = False, guard: 
                 job.source, start=None, limit=len(part), payload=payload, vectors=vectors, filter=chosen
             ),
         )
-        yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, guard=guard)
+        yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, base=base)
 
 
 def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:
