@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -66,11 +66,11 @@ class QueriesAnswer(_Group, frozen=True, kw_only=True):
 class Limits(_Group, frozen=True, kw_only=True):
     """How hard the engine may work the cluster and the model."""
 
-    batch: int | None = None
+    batch: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Points per request."""
-    streams: int | None = None
-    """Requests under way at once."""
-    rate: float | None = None
+    streams: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    """Requests under way at once, each with threads of its own."""
+    rate: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Points per second at most; None for no limit."""
     spend: float | None = None
     """Money at most, in the currency of the model's price."""

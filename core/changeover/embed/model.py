@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,11 +22,11 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """openai: the base URL, to which `/embeddings` is appended."""
     api_key_env: str | None = None
     """The name of the environment variable that holds the key."""
-    dimension: int | None = None
+    dimension: Annotated[int, msgspec.Meta(ge=1, le=65536)] | None = None
     """The declared vector size; the real one is probed and must be equal."""
     document_prefix: str = ""
     query_prefix: str = ""
-    price_per_million_tokens: float | None = None
+    price_per_million_tokens: Annotated[float, msgspec.Meta(ge=0)] | None = None
     pooling: Pooling = "mean"
     """fastembed with `path`: how token vectors become one; "disabled" when the model already returns one."""
     normalise: bool = True
