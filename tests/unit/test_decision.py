@@ -190,6 +190,9 @@ def test_of_several_aliases_one_is_asked_for_and_the_others_are_named() -> None:
     assert found is not None
     assert found.proposal == "docs"
     assert plan_of(taken, answers(alias=AliasAnswer(name="prod"))).job.name_in_use == "prod"
+    assert asked("alias.name", taken, answers(alias=AliasAnswer(name="prod"))) is not None, "it can be gone back to"
+    by_alias = survey(version="1.17.1", aliases=both)
+    assert plan_of(by_alias, answers(alias=AliasAnswer(name="prod"))).job.name_in_use == "prod"
     [finding] = [f for f in plan_of(taken, answers()).findings if f.code == "several-aliases"]
     assert finding.acknowledge
     assert "only docs is swapped; prod" in finding.consequence
@@ -250,3 +253,53 @@ def test_the_proven_prefix_of_the_old_model_reaches_the_job() -> None:
     taken = survey(text=msgspec.structs.replace(survey().text, old_model=proven))
     assert plan_of(taken, answers()).job.old_model == proven
     assert plan_of(taken, answers(old_model=NEW)).job.old_model == NEW, "another model is not the proven one"
+
+
+def test_an_answered_alias_is_never_passed_over() -> None:
+    said = answers(alias=AliasAnswer(name="brandnew"))
+    with pytest.raises(UsageError, match=r"alias\.name 'brandnew'.*its alias docs"):
+        plan_of(survey(version="1.17.1"), said)
+    plan = plan_of(survey(version="1.17.1", asked="docs_v1"), said)
+    [swap] = [step for step in plan.steps if isinstance(step, pm.SwapAlias)]
+    assert (swap.alias, swap.expected) == ("brandnew", None)
+    assert "plain-name" in {f.code for f in plan.findings if f.acknowledge}
+
+
+def test_answering_a_question_never_takes_it_off_the_list() -> None:
+    """A screen goes on from the question in hand, so it has to find it again."""
+    both = (Alias(name="docs", collection="docs_v1"), Alias(name="prod", collection="docs_v1"))
+    dot = (Vector(name="text", kind="dense", size=256, distance="Dot", params={"size": 256, "distance": "Dot"}),)
+    tight = Size(points=10**6, memory_total_bytes=10**9)
+    odd = Probes(new_model=ModelProbe(dimension=384, norm=7.0))
+    for version, named, alias in product(("1.17.1", "1.18.3"), (True, False), (True, False)):
+        plain = survey(version=version, named=named, alias=alias)
+        several = survey(version=version, named=named, aliases=both, asked="docs_v1")
+        for taken in (plain, several, survey(version=version, alias=alias, vectors=dot, size=tight)):
+            for one in view(taken, answers(), odd):
+                values = [c.choice.value for c in one.choices if c.open] or [str(one.proposal or "x")]
+                for value in values:
+                    if one.question.kind == "number" or not value:
+                        continue
+                    then = view(taken, set_answer(answers(), one.question.id, value), odd)
+                    assert one.question.id in {a.question.id for a in then}, (one.question.id, value)
+
+
+def test_a_vector_name_waits_for_the_size_of_the_new_vectors() -> None:
+    """The old name, taken before the size is known, would hide a forgotten query model if the sizes are equal."""
+    taken = survey(version="1.17.1")
+    before = asked("vector.name", taken, answers(), Probes())
+    assert before is not None
+    assert before.proposal is None
+    assert before.question.optional
+    same = Probes(new_model=ModelProbe(dimension=256))
+    for probes, name in ((same, "minilm"), (PROBES, "text")):
+        after = asked("vector.name", taken, answers(), probes)
+        assert after is not None
+        assert after.proposal == name
+    assert not [
+        f for f in plan_of(taken, answers(), same).findings if f.code == "same-dimension-swap" and f.acknowledge
+    ]
+    declared = answers(model=msgspec.structs.replace(NEW, dimension=256))
+    early = asked("vector.name", taken, declared, Probes())
+    assert early is not None
+    assert early.proposal == "minilm"

@@ -8,7 +8,14 @@ from changeover.decision.answers import Answers
 from changeover.decision.route import choose
 from changeover.plan.estimate import Added, added
 from changeover.plan.model import Mode
-from changeover.routes.job import BYTES_PER_NUMBER, batch_of, source_vector, stays_on_disk
+from changeover.routes.job import (
+    BYTES_PER_NUMBER,
+    batch_of,
+    source_vector,
+    stays_on_disk,
+    strict_batches,
+    usual_batch,
+)
 from changeover.survey.describe import in_bytes
 from changeover.survey.model import Survey
 from changeover.words import duration
@@ -100,16 +107,17 @@ def disk_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding |
 
 def strict_mode_batch(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Strict mode allows fewer points per request than asked for."""
-    limits = [survey.strict.get(key) for key in ("upsert_max_batchsize", "max_query_limit")]
-    least = min((int(limit) for limit in limits if limit), default=None)
-    wanted = answers.limits.batch or 256
+    least = min(strict_batches(survey), default=None)
+    wanted = answers.limits.batch or usual_batch(_dimension(answers, probes))
+    if wanted == least:  # the proposal, which keeps within the limit, or somebody who knew it
+        wanted = usual_batch(_dimension(answers, probes))
     if least is None or least >= wanted:
         return None
     return Finding(
         code="strict-mode-batch",
         severity="info",
         title="strict mode limits the size of a request",
-        measured=f"{least} points per request, {wanted} asked for",
+        measured=f"{least} points per request instead of {wanted}",
         limit=str(least),
         consequence=f"the load uses {least} points per request, and so takes longer",
         remedy="raise the limit for the migration, or accept the longer load",

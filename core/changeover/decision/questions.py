@@ -254,9 +254,13 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         id="vector.name",
         prompt="Name of the new vector",
-        help="What the application will give as `using`. A name of its own makes a forgotten query model fail loudly.",
+        help=(
+            "What the application will give as `using`. A name of its own makes a forgotten query model fail loudly. Empty:"
+            " decided once the model is measured, in blue-green the old name if the size changes, else one of its own."
+        ),
         kind="text",
         group="names",
+        optional=True,
     ),
     Question(
         id="vector.distance",

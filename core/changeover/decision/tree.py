@@ -159,7 +159,9 @@ def _new_vector(survey: Survey, answers: Answers, probes: Probes) -> str | None:
     if answers.model is None or not (answers.model.name or answers.model.path):
         return None
     mode = "in-place" if choose(survey, answers).route == "in-place" else "blue-green"
-    dimension = probes.new_model.dimension if probes.new_model else answers.model.dimension or 0
+    dimension = (probes.new_model.dimension if probes.new_model else None) or answers.model.dimension or 0
+    if mode == "blue-green" and not dimension:
+        return None  # the old name would hide a forgotten query model if the sizes turn out to be equal
     try:
         return target_vector(survey, bare(answers, "name"), mode, dimension, answers.model)  # type: ignore[arg-type]
     except ChangeoverError:
@@ -237,7 +239,9 @@ TREE: tuple[Row, ...] = (
     Row("target.collection", _route_is("blue-green"), _target, says.names),
     Row(
         "alias.name",
-        lambda s, a, p: choose(s, a).route == "blue-green" and name_in_use(s, a) == s.collection,
+        lambda s, a, p: (
+            choose(s, a).route == "blue-green" and (a.alias.name is not None or name_in_use(s, a) == s.collection)
+        ),
         _alias,
         says.names,
     ),

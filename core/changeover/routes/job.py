@@ -58,12 +58,17 @@ def unnamed_shape(survey: Survey) -> bool:
 
 
 def name_in_use(survey: Survey, answers: Answers) -> str:
-    """The name that the application searches: the alias it uses, else the plain collection name."""
+    """The name that the application searches: the alias it uses, else the plain collection name.
+
+    An answered alias of this collection counts before the name that was asked for; an answered one that is still to be
+    made means that the plain name is used, unless the collection was asked for by an alias.
+    """
+    wanted = answers.alias.name
+    if wanted and any(alias.name == wanted for alias in survey.aliases):
+        return wanted
     if survey.asked != survey.collection:
         return survey.asked
-    if answers.alias.name and any(alias.name == answers.alias.name for alias in survey.aliases):
-        return answers.alias.name
-    return survey.aliases[0].name if len(survey.aliases) == 1 else survey.collection
+    return survey.aliases[0].name if len(survey.aliases) == 1 and not wanted else survey.collection
 
 
 def swapped_alias(survey: Survey, answers: Answers) -> str:
@@ -71,13 +76,19 @@ def swapped_alias(survey: Survey, answers: Answers) -> str:
 
     It is the name in use where that is an alias; else the answered one, which must not be a collection's name.
     """
-    used = name_in_use(survey, answers)
+    used, wanted = name_in_use(survey, answers), answers.alias.name
     if used != survey.collection:
+        if wanted not in (None, used):
+            raise UsageError(
+                f"alias.name {wanted!r}: the collection was asked for by its alias {used}, and that is swapped;"
+                f" leave alias.name out, or ask for {survey.collection}"
+            )
         return used
-    wanted = answers.alias.name
     if wanted is None:
         return names.alias_name(survey.collection, taken_names(survey))
-    reason = names.illegal(wanted) or ("a collection of this name exists" if wanted in survey.collections else "")
+    reason = names.illegal(wanted, names.LONGEST_COLLECTION) or (
+        "a collection of this name exists" if wanted in survey.collections else ""
+    )
     if reason:
         raise UsageError(f"alias.name {wanted!r}: {reason}; give another name")
     return wanted
@@ -148,9 +159,18 @@ def target_vector(survey: Survey, answers: Answers, mode: Mode, dimension: int, 
 
 def batch_of(survey: Survey, answers: Answers, dimension: int) -> int:
     """Points per request: what was asked for, else 256 within 8 MiB; never above strict mode's limits."""
-    wanted = answers.limits.batch or min(BATCH, max(1, BODY // (dimension * BYTES_PER_NUMBER)))
+    return min([answers.limits.batch or usual_batch(dimension), *strict_batches(survey)])
+
+
+def usual_batch(dimension: int | None) -> int:
+    """Points per request where nobody asked for a number: 256, fewer of vectors that are large."""
+    return min(BATCH, max(1, BODY // (dimension * BYTES_PER_NUMBER))) if dimension else BATCH
+
+
+def strict_batches(survey: Survey) -> list[int]:
+    """Strict mode's limits to the points of one write and of one scroll, where it has any."""
     limits = [survey.strict.get(key) for key in ("upsert_max_batchsize", "max_query_limit")]
-    return min([wanted, *(int(limit) for limit in limits if limit)])
+    return [int(limit) for limit in limits if limit]
 
 
 def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, mode: Mode) -> Job:
@@ -196,7 +216,8 @@ def target_collection(survey: Survey, answers: Answers) -> str:
     wanted = answers.target.collection
     if wanted is None:
         return names.collection_name(survey.collection, taken)
-    reason = names.illegal(wanted) or ("a collection or alias of this name exists" if wanted in taken else "")
+    reason = names.illegal(wanted, names.LONGEST_COLLECTION)
+    reason = reason or ("a collection or alias of this name exists" if wanted in taken else "")
     if reason:
         raise UsageError(f"target.collection {wanted!r}: {reason}; give another name")
     return wanted

@@ -9,6 +9,8 @@ ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 """What the server refuses in names (recorded: 422 on 1.18.3 and 1.19.0)."""
 LONGEST = 200
 """Bytes of a vector name."""
+LONGEST_COLLECTION = 255
+"""Of a collection's or alias's name: characters for the server, bytes for the folder that it makes."""
 
 
 def collection_name(source: str, taken: Collection[str]) -> str:
@@ -17,17 +19,17 @@ def collection_name(source: str, taken: Collection[str]) -> str:
     base, number = (match[1], int(match[2])) if match else (source, 1)
     while True:
         number += 1
-        name = f"{base}_v{number}"
+        name = _fitting(base, f"_v{number}")
         if name not in taken:
             return name
 
 
 def alias_name(source: str, taken: Collection[str]) -> str:
     """`docs` -> `docs_live`, or the next with a number that is free."""
-    name, number = f"{source}_live", 1
+    name, number = _fitting(source, "_live"), 1
     while name in taken:
         number += 1
-        name = f"{source}_live{number}"
+        name = _fitting(source, f"_live{number}")
     return name
 
 
@@ -43,10 +45,15 @@ def vector_name(model: str, taken: Collection[str]) -> str:
     return name
 
 
-def illegal(name: str) -> str:
-    """Why the server would refuse this name; "" when it would not."""
+def illegal(name: str, longest: int = LONGEST) -> str:
+    """Why the server would refuse this name of at most `longest` bytes; "" when it would not."""
     if not name.strip():
         return "it is empty"
     if ILLEGAL.search(name):
         return 'it holds one of < > : " / \\ | ? * or a control character'
-    return f"it is longer than {LONGEST} bytes" if len(name.encode()) > LONGEST else ""
+    return f"it is longer than {longest} bytes" if len(name.encode()) > longest else ""
+
+
+def _fitting(base: str, tail: str) -> str:
+    room = LONGEST_COLLECTION - len(tail)
+    return base.encode()[:room].decode("utf-8", "ignore") + tail
