@@ -10,6 +10,7 @@ import pytest
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.checks.registry import CHECKS, by_code, passed, run
 from changeover.decision.answers import Answers, Limits, TargetAnswer, TextAnswer, VectorAnswer
+from changeover.decision.tree import propose
 from changeover.explain import explain, topics
 from changeover.survey.model import Alias, Proof, Replica, Rights, Sampled, Shards, Size, State, Survey, Text, Vector
 from tests.unit.surveys import NEW, OLD, PROBES, alias_answer, answers, survey
@@ -28,6 +29,7 @@ ON_DISK = Vector(
 UINT8 = Vector(name="text", kind="dense", size=256, distance="Cosine", datatype="uint8")
 TEXTLESS = tuple(Sampled(id=i, payload={"n": i}) for i in range(10))
 SOME_BLANK = tuple(Sampled(id=i, payload={"text": "words here" if i % 2 else " "}) for i in range(10))
+ALL_BLANK = tuple(Sampled(id=i, payload={"text": " \n"}) for i in range(10))
 BIG = Size(points=1_000_000, vector_bytes=10**9, payload_bytes=10**9, memory_total_bytes=2 * 10**9)
 
 
@@ -68,7 +70,10 @@ FIRES: list[Case] = [
     ("text-unproven", survey(text=text(proven=None, proofs=())), answers(), PROBES, "warning"),
     ("text-unproven", survey(text=text(proven=False, proofs=())), answers(), PROBES, "warning"),
     ("text-unproven", survey(), answers(text=TextAnswer(template="{lang}")), PROBES, "warning"),
+    ("text-missing", survey(sample=ALL_BLANK), answers(), PROBES, "blocker"),
+    ("text-missing", survey(), answers(text=TextAnswer(template="passage: {nope}")), PROBES, "blocker"),
     ("empty-text", survey(sample=SOME_BLANK), answers(), PROBES, "warning"),
+    ("empty-text", survey(sample=SOME_BLANK), answers(text=TextAnswer(template="about {text}")), PROBES, "warning"),
     (
         "text-truncated",
         survey(),
@@ -98,6 +103,13 @@ FIRES: list[Case] = [
         "warning",
     ),
     ("same-model", survey(), answers(old_model=NEW), PROBES, "warning"),
+    (
+        "same-model",
+        survey(),
+        answers(old_model=msgspec.structs.replace(NEW, price_per_million_tokens=1.0, query_prefix="q: ")),
+        PROBES,
+        "warning",
+    ),
     ("query-model-must-change", survey(), answers(), PROBES, "info"),
     ("memory-headroom", survey(), answers(), PROBES, "info"),
     ("memory-headroom", survey(size=sized()), answers(), PROBES, "blocker"),
@@ -214,6 +226,16 @@ def test_a_check_fires(code: str, given: Survey, said: Answers, probes: Probes, 
     assert code not in dict(passed(given, said, probes))
 
 
+@pytest.mark.parametrize(("code", "given", "said", "probes", "severity"), FIRES)
+def test_a_check_fires_on_completed_answers_too(
+    code: str, given: Survey, said: Answers, probes: Probes, severity: str
+) -> None:
+    """A plan is made from answers with the proposals filled in: taking a proposal must not hide a finding."""
+    finding = of(code, run(given, propose(given, said, probes), probes))
+    assert finding is not None
+    assert finding.severity == severity
+
+
 @pytest.mark.parametrize("code", [check.code for check in CHECKS if check.code != "query-model-must-change"])
 def test_a_check_is_silent_on_a_healthy_collection(code: str) -> None:
     assert of(code, run(CALM, answers(), CALM_PROBES)) is None
@@ -288,3 +310,28 @@ def test_a_key_on_loopback_is_not_reported() -> None:
 
 def test_green_state_has_no_finding() -> None:
     assert of("not-green", run(survey(state=GREEN), answers(), PROBES)) is None
+
+
+def test_points_that_only_share_the_words_of_the_template_are_told_so() -> None:
+    alone = of("empty-text", run(survey(sample=SOME_BLANK), answers(), PROBES))
+    framed = of("empty-text", run(survey(sample=SOME_BLANK), answers(text=TextAnswer(template="about {text}")), PROBES))
+    assert alone is not None
+    assert framed is not None
+    assert "no new vector" in alone.consequence
+    assert "all alike" in framed.consequence
+    assert alone.measured == framed.measured
+
+
+def test_another_document_prefix_is_another_model() -> None:
+    prefixed = msgspec.structs.replace(NEW, document_prefix="passage: ")
+    assert of("same-model", run(survey(), answers(old_model=prefixed), PROBES)) is None
+
+
+def test_strict_mode_is_mentioned_only_where_it_makes_requests_smaller() -> None:
+    strict = survey(strict={"enabled": True, "upsert_max_batchsize": 200})
+    assert of("strict-mode-batch", run(strict, answers(limits=Limits(batch=64)), PROBES)) is None
+    wide = Probes(new_model=ModelProbe(dimension=3072))
+    assert of("strict-mode-batch", run(strict, answers(), wide)) is None, "136 points of 3,072 numbers are 8 MiB"
+    finding = of("strict-mode-batch", run(strict, answers(limits=Limits(batch=1000)), PROBES))
+    assert finding is not None
+    assert finding.measured == "200 points per request instead of 1000"

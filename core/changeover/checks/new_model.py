@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
+from changeover.embed.model import ModelSpec
 from changeover.routes.job import source_vector
 from changeover.survey.model import Survey
 
@@ -65,7 +68,7 @@ def not_normalised(survey: Survey, answers: Answers, probes: Probes) -> Finding 
 
 def same_model(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Old and new model are the same."""
-    if answers.model is None or answers.old_model is None or answers.model != answers.old_model:
+    if answers.model is None or answers.old_model is None or _essence(answers.model) != _essence(answers.old_model):
         return None
     return Finding(
         code="same-model",
@@ -75,6 +78,13 @@ def same_model(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
         consequence="every text is embedded again to the same vectors",
         remedy="choose another model, or accept if the text or its prefix changed",
         source="answers",
+    )
+
+
+def _essence(model: ModelSpec) -> ModelSpec:
+    """The model without what does not change the vector of a text: key, price, declared size, prefix of a query."""
+    return msgspec.structs.replace(
+        model, api_key_env=None, price_per_million_tokens=None, dimension=None, query_prefix=""
     )
 
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
-from changeover.survey.model import Survey
-from changeover.survey.template import render
+from changeover.survey.model import Sampled, Survey
+from changeover.survey.template import paths, render
 
 
 def _template(survey: Survey, answers: Answers) -> str | None:
     return answers.text.as_template or survey.text.template
 
 
+def _blank(survey: Survey, template: str) -> list[Sampled]:
+    """Sampled points where every path of the template is absent or blank, whatever words stand around the paths."""
+    alone = [f"{{{path}}}" for path in paths(template)]
+    return [p for p in survey.sample if not any(render(one, p.payload).strip() for one in alone)]
+
+
 def text_missing(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """No payload field holds text, or the answered one is nowhere."""
     template = _template(survey, answers)
-    rendered = [render(template, point.payload) for point in survey.sample] if template else []
-    missing = sum(t == "" for t in rendered)
-    if template and (not survey.sample or missing < len(survey.sample)):
+    if template and (not survey.sample or len(_blank(survey, template)) < len(survey.sample)):
         return None
     return Finding(
         code="text-missing",
         severity="blocker",
         title="the text to embed was not found",
-        measured=f"{template!r} is on none of {len(survey.sample)} sampled points"
+        measured=f"{template!r} is absent or blank on all of {len(survey.sample)} sampled points"
         if template
         else "no field holds text",
         limit="text on every point that shall get a new vector",
@@ -86,16 +90,21 @@ def empty_text(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
     template = _template(survey, answers)
     if not template or not survey.sample:
         return None
-    blank = sum(not render(template, point.payload).strip() for point in survey.sample)
-    if not blank or blank == len(survey.sample):
+    blank = _blank(survey, template)
+    if not blank or len(blank) == len(survey.sample):
         return None
-    share = blank / len(survey.sample)
+    share = len(blank) / len(survey.sample)
+    words_only = any(render(template, point.payload).strip() for point in blank)
     return Finding(
         code="empty-text",
         severity="warning",
         title="some points have no text",
-        measured=f"{blank} of {len(survey.sample)} sampled points ({share:.1%}), about {int(share * survey.size.points):,} in all",
-        consequence="they get no new vector and are not found by it; nothing else happens to them",
+        measured=f"{len(blank)} of {len(survey.sample)} sampled points ({share:.1%}), about {int(share * survey.size.points):,} in all",
+        consequence=(
+            "their vectors are made from the template's own words alone, so they are all alike"
+            if words_only
+            else "they get no new vector and are not found by it; nothing else happens to them"
+        ),
         remedy="give these points text first, or accept that they drop out of this search",
         source="sampled payloads",
     )
@@ -143,7 +152,8 @@ CHECKS = (
         run=empty_text,
         explain=(
             "A point without text cannot be embedded. It keeps everything that it has, is counted, and gets no new vector;\n"
-            "a search by the new vector does not return it."
+            "a search by the new vector does not return it. Where the template has words of its own around its fields, these\n"
+            "words alone are embedded for such a point, and all of them get the same vector."
         ),
     ),
     Check(
