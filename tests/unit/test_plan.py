@@ -233,3 +233,17 @@ def test_every_step_that_writes_shows_its_request() -> None:
 def test_a_key_is_nowhere_in_a_plan() -> None:
     text = as_text(plan_of(survey(has_key=True), answers(model=msgspec.structs.replace(NEW, api_key_env="MY_KEY"))))
     assert "MY_KEY" not in text
+
+
+def test_what_a_create_request_does_not_take_is_carried_by_a_patch() -> None:
+    plain = survey(version="1.17.1")
+    assert one(plan_of(plain), pm.PauseIndexing).request.body == {"optimizers_config": {"indexing_threshold": 0}}
+    params = {**plain.config["params"], "read_fan_out_factor": 2, "read_fan_out_delay_ms": None}
+    plan = plan_of(survey(version="1.17.1", config={**plain.config, "params": params}))
+    assert "read_fan_out_factor" not in one(plan, pm.CreateCollection).request.body
+    pause = one(plan, pm.PauseIndexing)
+    assert pause.request.body == {
+        "optimizers_config": {"indexing_threshold": 0},
+        "params": {"read_fan_out_factor": 2},
+    }
+    assert "read fan-out" in pause.title

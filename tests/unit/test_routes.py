@@ -32,11 +32,12 @@ from changeover.ids import id_key
 from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover.plan.drift import differences
-from changeover.plan.text import as_text, count_line, duration, render
+from changeover.plan.text import as_text, count_line, render
 from changeover.routes import names
 from changeover.routes.build import build
 from changeover.routes.slices import slices
 from changeover.survey.model import Alias, Rights, Survey, Vector
+from changeover.words import duration
 from tests.unit.surveys import ACCESS, NEW, PROBES, answers, survey
 
 READ_ONLY = Rights(read=True, write_points=False, write_collection=False, manage=False)
@@ -363,7 +364,48 @@ def test_proposals_never_override_an_answer_and_never_choose_a_model() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(5, "5 s"), (95, "1 min 35 s"), (7300, "2 h 1 min"), (200_000, "2 days 7 h")],
+    [(5, "5 s"), (95, "1 min 35 s"), (7300, "2 h 1 min"), (200_000, "2 d 7 h")],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@given(st.text(min_size=1, max_size=255), st.sets(st.integers(2, 12), max_size=5))
+def test_names_made_from_a_long_one_are_short_enough_and_free(source: str, numbers: set[int]) -> None:
+    taken = {source, *(f"{source}_v{n}" for n in numbers), f"{source}_live"}
+    for made in (names.collection_name(source, taken), names.alias_name(source, taken)):
+        assert made not in taken
+        assert len(made.encode()) <= 255
+
+
+def test_a_collection_of_the_longest_name_can_be_migrated() -> None:
+    longest = "d" * 255
+    taken = survey(version="1.17.1", alias=False, collection=longest, asked=longest, collections=(longest,))
+    job = plan_of(taken).job
+    assert len(job.target) == 255
+    assert job.target.endswith("_v2")
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("limits.batch", "0"),
+        ("limits.batch", "-5"),
+        ("limits.streams", "-1"),
+        ("limits.streams", "100000"),
+        ("limits.rate", "0"),
+        ("limits.rate", "-3"),
+        ("limits.rate", "nan"),
+        ("model.dimension", "-4"),
+        ("model.price_per_million_tokens", "-2"),
+    ],
+)
+def test_a_number_that_no_run_can_keep_is_refused(question: str, value: str, tmp_path: Any) -> None:
+    with pytest.raises(UsageError, match=question):
+        set_answer(answers(), question, value)
+    table, key = question.split(".")
+    extra = 'provider = "fastembed"\n' if table == "model" else ""
+    path = tmp_path / "answers.toml"
+    path.write_text(f"[{table}]\n{extra}{key} = {value}\n")
+    with pytest.raises(UsageError, match=question):
+        from_toml(path)

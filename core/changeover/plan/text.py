@@ -9,6 +9,7 @@ import orjson
 
 from changeover.plan import model as pm
 from changeover.survey.describe import in_bytes
+from changeover.words import duration
 
 Sign = Literal["+", "~", "-", " "]
 
@@ -57,18 +58,6 @@ def as_text(plan: pm.Plan) -> str:
         lines += [f"  {f.severity:8} {f.code}: {f.title}" for f in plan.findings]
     lines += ["", "What the application must change", *(f"  {row}" for row in plan.application.splitlines())]
     return "\n".join([*lines, "", f"hash {plan.hash}"]) + "\n"
-
-
-def duration(seconds: float) -> str:
-    """`95` -> `1 min 35 s`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
 
 
 def _goal(job: pm.Job) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
 from changeover.plan import model as plan
@@ -17,9 +19,10 @@ PARAMS = (
     "sharding_method",
     "replication_factor",
     "write_consistency_factor",
-    "read_fan_out_factor",
     "on_disk_payload",
 )
+SET_LATER = ("read_fan_out_factor", "read_fan_out_delay_ms")
+"""A create request does not take these and ignores them without a word; a PATCH does (API reference, 1.20 client)."""
 SECTIONS = (
     ("hnsw_config", "hnsw_config"),
     ("optimizer_config", "optimizers_config"),
@@ -55,7 +58,7 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
         )
         made.append(plan.CreateIndexes(id="create-indexes", title="Create the payload indexes", requests=requests))
     made += [
-        plan.PauseIndexing(id="pause-indexing", title="Pause indexing while loading", request=_indexing(target, 0)),
+        _pause(survey, target),
         common.load(survey, job),
         plan.RestoreIndexing(
             id="restore-indexing",
@@ -68,6 +71,17 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
     if answers.cutover != "never":
         made += [_swap(survey, answers, job), plan.Sweep(id="sweep", title="Bring late writes over")]
     return (*made, *common.metadata(survey, job, job.target, run, probes))
+
+
+def _pause(survey: Survey, target: str) -> plan.PauseIndexing:
+    """Indexing off, and what only a change of the configuration can carry over."""
+    request, params = _indexing(target, 0), survey.config.get("params") or {}
+    later = {key: params[key] for key in SET_LATER if params.get(key) is not None}
+    title = "Pause indexing while loading"
+    if later:
+        request = msgspec.structs.replace(request, body={**request.body, "params": later})
+        title += "; carry the read fan-out over"
+    return plan.PauseIndexing(id="pause-indexing", title=title, request=request)
 
 
 def create_body(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
