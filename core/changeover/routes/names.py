@@ -10,7 +10,7 @@ ILLEGAL = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
 LONGEST = 200
 """Bytes of a vector name."""
 LONGEST_COLLECTION = 255
-"""Of a collection's or alias's name: characters for the server, bytes for the folder that it makes."""
+"""Bytes of a collection's name: 256 letters are refused, 300 bytes in 150 letters cannot be made (measured on 1.17.1)."""
 
 
 def collection_name(source: str, taken: Collection[str]) -> str:
