@@ -116,6 +116,19 @@ def expected_points(world: DemoWorld, before: dict[Any, dict[str, Any]]) -> dict
     return points
 
 
+def wait_for_write(world: DemoWorld) -> None:
+    """Wait for the application's next acknowledged write: a refused one that took effect all the same is settled then."""
+
+    def acknowledged() -> int:
+        lines = world.scenario.log_file.read_text().splitlines()
+        return sum(not msgspec.json.decode(line).get("failed") for line in lines)
+
+    before, until = acknowledged(), time.monotonic() + 30
+    while acknowledged() == before:
+        assert time.monotonic() < until, "the application does not write any more"
+        time.sleep(0.05)
+
+
 def stored_points(url: str, collection: str) -> dict[Any, dict[str, Any]]:
     """Every point with payload and vectors, read over REST."""
     points: dict[Any, dict[str, Any]] = {}

@@ -104,6 +104,7 @@ def test_every_kind_of_fault_loses_nothing(generation: str, route: str, tmp_path
         state = live.wait_for(run, lambda s: s.status == "finished")
         struck = world.server.stats()["faults"]
         world.server.faults([])
+        live.wait_for_write(world)
         stats = world.stop_application()
         assert {"429", "500", "503", "wait_timeout", "drop", "timeout"} <= {kind for kind, n in struck.items() if n}
         assert stats.failed_searches == 0
