@@ -57,8 +57,6 @@ class Desk:
                     self.cutover_asked = asked
             case "rate" | "batch" | "streams":
                 self._retune(asked)
-            case "refresh":
-                self.answer(asked)
 
     def _retune(self, asked: Ask) -> None:
         most = MOST[asked.verb]

@@ -179,7 +179,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Blue-green under dual writes: never overwrite a point that the application wrote (>= 1.17)."""
     only_absent: bool = False
     """In place: write only where the vector is absent (update_filter, measured race-free on 1.18.3 and 1.19.0)."""
-    max_body_bytes: int = 8 * 1024 * 1024
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
