@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -52,6 +53,9 @@ class Pane:
             time.sleep(0.05)
         return shown
 
+    def pid(self) -> int:
+        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
+
     def close(self) -> None:
         self._tmux("kill-server")
 
@@ -84,3 +88,15 @@ def test_a_resize_storm_ends_in_a_whole_screen(pane: Pane) -> None:
     pane.until(lambda shown: "Try it on the sandbox" in shown and "enter Choose" in shown)
     pane.resize(50, 15)
     pane.until(lambda shown: "at least 60 x 20" in shown)
+
+
+def test_no_process_stays_behind_when_the_terminal_is_gone(pane: Pane) -> None:
+    pane.until(lambda shown: "Try it on the sandbox" in shown)
+    pid = pane.pid()
+    pane.close()
+    until = time.monotonic() + PATIENCE_S
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+            assert time.monotonic() < until, "the app is still there"
+            time.sleep(0.1)

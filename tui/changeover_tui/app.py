@@ -17,7 +17,7 @@ from changeover_tui.doors import MakeWizard, OpenDemo, WarmUp, real_demo, real_w
 from changeover_tui.runner import parting
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.start import StartScreen
-from changeover_tui.terminal import ask_the_terminal_for_its_size, on_hangup, tolerate_broken_bytes
+from changeover_tui.terminal import ask_the_terminal_for_its_size, called_off, on_hangup, tolerate_broken_bytes
 from changeover_tui.theme import DARK, LIGHT, THEMES, far_away
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ def run_wizard(
     try:
         app.run()
     finally:
+        called_off()
         app.stop_sandbox()
     if app.farewell:
         sys.stderr.write(f"{app.farewell}\n")

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 
@@ -38,11 +39,34 @@ def ask_the_terminal_for_its_size() -> None:
         os.environ.pop(name, None)
 
 
+GRACE_S = 5.0
+"""How long the app may take to leave after a signal before its process is ended."""
+_watchdogs: list[threading.Timer] = []
+
+
+def called_off() -> None:
+    """The app has left by itself."""
+    while _watchdogs:
+        _watchdogs.pop().cancel()
+
+
 def on_hangup(leave: Callable[[int], object]) -> None:
-    """Call `leave(128 + n)` on SIGTERM and SIGHUP, so that the terminal is restored; must run in the event loop."""
+    """Call `leave(128 + n)` on SIGTERM and SIGHUP, so that the terminal is restored; must run in the event loop.
+
+    A terminal that is gone takes no more output, and Textual 8.2.8 can then wait for ever on its writer (seen when a
+    tmux server was killed): the process is ended after GRACE_S unless `called_off` was called.
+    """
     if sys.platform == "win32":
         return
     loop = asyncio.get_running_loop()
+
+    def go(code: int) -> None:
+        watchdog = threading.Timer(GRACE_S, os._exit, (code,))
+        watchdog.daemon = True
+        watchdog.start()
+        _watchdogs.append(watchdog)
+        leave(code)
+
     for number in (signal.SIGTERM, signal.SIGHUP):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, leave, 128 + number)
+            loop.add_signal_handler(number, go, 128 + number)
