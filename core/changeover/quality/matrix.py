@@ -10,7 +10,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from changeover.errors import UsageError
 from changeover.quality.reduction import Method, normalises, numpy_code, reduction_closed
@@ -75,7 +75,7 @@ class Matrix:
         """Write an .npz file, whole or not at all; raises UsageError when the folder cannot be written."""
         import numpy as np
 
-        arrays: dict[str, NDArray[np.generic]] = {
+        arrays: dict[str, Any] = {
             "format": np.array(FORMAT),
             "method": np.array(self.method),
             "size": np.array(self.size),
