@@ -1,15 +1,27 @@
-"""Embedders: text in, vectors out, whatever the provider; `load(spec)` is the one way in."""
+"""Encoders: text in, vectors out, whatever the provider; `load` and `load_encoder` are the ways in."""
 
-from changeover.embed.model import Fingerprint, ModelSpec
-from changeover.embed.protocol import DimensionMismatch, Embedder, RejectedText, TextRejected, load, tokens_billed
+from changeover.embed.model import Fingerprint, ModelSpec, SparseSpec
+from changeover.embed.protocol import (
+    DimensionMismatch,
+    Embedder,
+    Encoder,
+    RejectedText,
+    TextRejected,
+    load,
+    load_encoder,
+    tokens_billed,
+)
 
 __all__ = [
     "DimensionMismatch",
     "Embedder",
+    "Encoder",
     "Fingerprint",
     "ModelSpec",
     "RejectedText",
+    "SparseSpec",
     "TextRejected",
     "load",
+    "load_encoder",
     "tokens_billed",
 ]

@@ -8,22 +8,26 @@ from typing import Annotated, Literal
 import msgspec
 
 Pooling = Literal["mean", "cls", "last", "disabled"]
+VectorsPer = Literal["dense", "late-interaction"]
+Encoder = Literal["server-bm25", "local-bm25", "fastembed", "text-index"]
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """How to reach an embedding model; safe to print and store, because it names a key's variable, never a key."""
 
     provider: str
-    """A key of `changeover.embed.protocol.PROVIDERS`: fastembed, openai, sandbox."""
+    """A key of `changeover.embed.protocol.PROVIDERS`."""
     name: str = ""
+    kind: VectorsPer = "dense"
+    """dense: one vector per text. late-interaction: one per token (a multivector, compared by MaxSim)."""
     path: str | None = None
     """fastembed: a local ONNX model folder. sandbox: where model folders are made."""
     url: str | None = None
-    """openai: the base URL, to which `/embeddings` is appended."""
+    """HTTP providers: the base URL, to which the provider's path (openai: `/embeddings`) is appended; None for its own."""
     api_key_env: str | None = None
     """The name of the environment variable that holds the key."""
     dimension: Annotated[int, msgspec.Meta(ge=1, le=65536)] | None = None
-    """The declared vector size; the real one is probed and must be equal."""
+    """The declared vector size (of a token, for late interaction); the real one is probed and must be equal."""
     document_prefix: str = ""
     query_prefix: str = ""
     price_per_million_tokens: Annotated[float, msgspec.Meta(ge=0)] | None = None
@@ -40,18 +44,44 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         return self.name or self.path or self.url or self.provider
 
 
+class SparseSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How texts become sparse vectors; the same encoder has to make documents and queries."""
+
+    encoder: Encoder
+    """server-bm25: the server encodes (`qdrant/bm25`). local-bm25: the same encoder here. fastembed: BM25, SPLADE or
+    miniCOIL by name. text-index: no vector at all, a text index with scoring (servers from 1.20)."""
+    model: str = ""
+    """fastembed: the model's name."""
+    path: str | None = None
+    """fastembed: a local model folder."""
+    language: str = "english"
+    """BM25: language of stemmer and stop words."""
+    average_length: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """BM25: mean number of terms in a document, measured on the sample; None for the encoder's own 256."""
+
+    @property
+    def label(self) -> str:
+        """A short name for people."""
+        return self.model or self.encoder
+
+    @property
+    def uses_idf(self) -> bool:
+        """Whether the server weighs terms by their rarity (modifier idf): BM25, BM42 and miniCOIL ask for it."""
+        return self.encoder != "fastembed" or any(word in self.model.lower() for word in ("bm25", "bm42", "minicoil"))
+
+
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
     """Which model made a vector: two equal fingerprints promise equal vectors for equal text."""
 
     provider: str
     model: str
     revision: str = ""
-    """SHA-256 of the model file where it is local, else ""."""
+    """SHA-256 of the model file where it is local; for BM25 its settings; else ""."""
     dimension: int = 0
     document_prefix: str = ""
     query_prefix: str = ""
     pooling: str = ""
-    """The spec's pooling where it decides (a local folder), else ""."""
+    """The spec's pooling where it decides (a local folder); "late-interaction" for a vector per token; else ""."""
     normalised: bool = True
     """Whether the probe's vector had length 1 (within 0.001)."""
     max_tokens: int | None = None

@@ -12,6 +12,12 @@ from changeover.embed.model import Fingerprint, ModelSpec
 from changeover.embed.protocol import DimensionMismatch
 
 Vectors = NDArray[np.float32]
+BYTES_PER_TOKEN = 4
+
+
+def estimated_tokens(text: str) -> int:
+    """A quarter of the text's bytes, at least 1."""
+    return max(1, len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN)
 
 
 def by_size(sizes: Sequence[int], max_texts: int, max_size: int) -> Iterator[list[int]]:
@@ -41,7 +47,10 @@ def normalised(vectors: Vectors) -> Vectors:
 
 
 def fingerprint(spec: ModelSpec, probe: Vectors, revision: str, max_tokens: int | None) -> Fingerprint:
-    """The fingerprint that follows from the spec and the probe's vector; DimensionMismatch when they disagree."""
+    """The fingerprint that follows from the spec and the probe's vector; DimensionMismatch when they disagree.
+
+    Of a late-interaction model, `probe` is one token's vector.
+    """
     if spec.dimension is not None and spec.dimension != len(probe):
         raise DimensionMismatch(spec.label, spec.dimension, len(probe))
     return Fingerprint(
@@ -51,7 +60,13 @@ def fingerprint(spec: ModelSpec, probe: Vectors, revision: str, max_tokens: int 
         dimension=len(probe),
         document_prefix=spec.document_prefix,
         query_prefix=spec.query_prefix,
-        pooling=spec.pooling if spec.provider == "fastembed" and spec.path else "",
+        pooling=_pooling(spec),
         normalised=is_normalised(probe),
         max_tokens=max_tokens,
     )
+
+
+def _pooling(spec: ModelSpec) -> str:
+    if spec.kind != "dense":
+        return spec.kind
+    return spec.pooling if spec.provider == "fastembed" and spec.path else ""
