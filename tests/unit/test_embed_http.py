@@ -268,7 +268,7 @@ def test_bad_settings_give_one_line(change: dict[str, str | None], environ: dict
 
 
 def test_a_closed_port_is_unreachable(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("changeover.embed.http.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("changeover.embed.caller.FIRST_WAIT", 0.001)
     monkeypatch.setattr("changeover.embed.http.PROBE_ATTEMPTS", 1)
     spec = ModelSpec(provider="openai", name="m", url=f"http://127.0.0.1:{unused_tcp_port}/v1")
     with pytest.raises(UnreachableError, match="gave no vectors"):

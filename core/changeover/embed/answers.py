@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import orjson
 
+from changeover.embed.endpoints import Endpoint
 from changeover.embed.model import ModelSpec
 from changeover.embed.vectors import Vectors
 from changeover.errors import UnreachableError, UsageError
@@ -22,9 +23,12 @@ LONGEST_REASON = 300
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Vectors of shape (texts, dimension) in the order of the request, and the tokens the provider counted."""
+    """A vector per text in the order of the request, and the tokens the provider counted.
 
-    vectors: Vectors
+    Dense: shape (texts, dimension). Late interaction: a list of (tokens, dimension), (0, 0) for none.
+    """
+
+    vectors: Vectors | list[Vectors]
     tokens: int | None
 
 
@@ -42,12 +46,12 @@ class TryAgain(msgspec.Struct, frozen=True):
 
 
 def read(
-    response: httpx.Response, texts: int, spec: ModelSpec, url: str, key: str | None
+    response: httpx.Response, texts: int, spec: ModelSpec, endpoint: Endpoint, url: str, key: str | None
 ) -> Answer | Refusal | TryAgain:
     """Sort a response; UsageError for a wrong URL or model, UnreachableError for a refused key or no quota."""
     status = response.status_code
     if response.is_success:
-        return _answer(response, texts, url)
+        return _answer(response, texts, spec, endpoint, url)
     reason = f"{status} {_message(response, key)}".strip()
     if status in (401, 403):
         source = f"the key in {spec.api_key_env}" if spec.api_key_env else "a request without a key"
@@ -59,9 +63,8 @@ def read(
     if status in TRY_AGAIN:
         return TryAgain(reason, retry_after(response.headers.get("Retry-After")))
     if status in (404, 405):
-        raise UsageError(
-            f"{url} answered {reason}: check model.url (it often ends in /v1) and model.name {spec.name!r}."
-        )
+        hint = " (it often ends in /v1)" if spec.provider == "openai" else ""
+        raise UsageError(f"{url} answered {reason}: check model.url{hint} and model.name {spec.name!r}.")
     raise UnreachableError(f"{url} answered {reason}.")
 
 
@@ -79,22 +82,30 @@ def retry_after(header: str | None) -> float | None:
         return None
 
 
-def _answer(response: httpx.Response, texts: int, url: str) -> Answer:
+def _answer(response: httpx.Response, texts: int, spec: ModelSpec, endpoint: Endpoint, url: str) -> Answer:
     try:
-        body = _json(response.content)
-        items = body["data"]
-        if all(isinstance(item.get("index"), int) for item in items):
-            items = sorted(items, key=lambda item: item["index"])
-        vectors = np.array([item["embedding"] for item in items], np.float32)
-        usage = body.get("usage") or {}
-        tokens = usage.get("total_tokens", usage.get("prompt_tokens"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        items, tokens = endpoint.items(_json(response.content))
+        nested = any(bool(item) and isinstance(item[0], list) for item in items)
+        if items and nested == (spec.kind == "dense"):
+            raise UsageError(_other_kind(url, nested))
+        vectors = np.array(items, np.float32) if spec.kind == "dense" else [_tokens(item) for item in items]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(
-            f"{url} answered 200, but not with embeddings as OpenAI returns them; check model.url."
+            f"{url} answered 200, but not with embeddings as {endpoint.title} returns them; check model.url."
         ) from error
-    if len(vectors) != texts or vectors.ndim != 2:
+    if len(vectors) != texts or any(vector.ndim != (1 if spec.kind == "dense" else 2) for vector in vectors):
         raise UsageError(f"{url} returned {len(vectors)} vectors for {texts} texts; its answers cannot be used.")
     return Answer(vectors, tokens)
+
+
+def _tokens(item: Any) -> Vectors:
+    return np.array(item, np.float32) if item else np.zeros((0, 0), np.float32)
+
+
+def _other_kind(url: str, nested: bool) -> str:
+    if nested:
+        return f'{url} returns a vector per token, but model.kind says dense; set model.kind to "late-interaction".'
+    return f'{url} returns one vector per text, but model.kind says late-interaction; set model.kind to "dense".'
 
 
 def _json(content: bytes) -> Any:
