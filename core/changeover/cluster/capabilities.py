@@ -28,6 +28,8 @@ Feature = Literal[
     "drops_stale_vectors",
     "random_sample",
     "turbo_quantization",
+    "turbo_bits8",
+    "binary_encodings",
     "legacy_search",
 ]
 
@@ -60,6 +62,8 @@ TABLE: dict[Feature, Capability] = {
     "drops_stale_vectors": Capability((1, 19, 0), "an upsert can leave a stale vector (measured on 1.18.3)"),
     "random_sample": Capability((1, 11, 0), "400"),
     "turbo_quantization": Capability((1, 18, 0), "400 (measured on 1.17.1)"),
+    "turbo_bits8": Capability((1, 20, 0), "400 (measured on 1.19.0)"),
+    "binary_encodings": Capability((1, 15, 0), "ignored silently: one bit, and queries of one bit"),
     "legacy_search": Capability((1, 0, 0), "404: applications on old clients break", (1, 19, 0)),
 }
 
