@@ -53,7 +53,8 @@ class LateEncoder:
         self._spec = spec
         self._model = model
         # fastembed's family class wraps the model; a folder's class is the model itself, and its `model` the session
-        inner: Any = model.model if hasattr(model.model, "tokenizer") else model
+        self._own = not hasattr(model.model, "tokenizer")
+        inner: Any = model if self._own else model.model
         self._tokenizer = inner.tokenizer
         self._batch = CPU_BATCH if fe.on_cpu(inner) else GPU_BATCH
         self.max_tokens = fe.max_tokens(inner)
@@ -77,7 +78,7 @@ class LateEncoder:
         [tokens] = self._model.query_embed(self._spec.query_prefix + text)
         vectors = np.asarray(tokens, np.float32)
         # fastembed divides the tokens of documents by their length, but not those of queries
-        return normalised(vectors) if self._spec.path and self._spec.normalise else vectors
+        return normalised(vectors) if self._own and self._spec.normalise else vectors
 
     def count_tokens(self, texts: Sequence[str]) -> int:
         """Tokens that the model would read, after truncation."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from changeover.embed.model import Fingerprint, ModelSpec
-from changeover.embed.protocol import PROBE, Embedder
+from changeover.embed.protocol import PROBE, Embedder, Encoder
 from changeover.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +72,15 @@ def open_embedder(spec: ModelSpec, environ: Mapping[str, str]) -> Embedder:
         minilm = _fastembed(spec, folder)
         return Scrambled(minilm) if spec.name == "scrambled" else minilm
     raise UsageError(f"The sandbox has no model {spec.name!r}; it has {', '.join(DIMENSIONS)}.")
+
+
+def open_late(spec: ModelSpec, environ: Mapping[str, str]) -> Encoder:
+    """Minilm's token vectors, read as a ColBERT: real multivectors, though of a model that was not trained for them."""
+    from changeover.embed import late
+
+    if spec.name != "minilm":
+        raise UsageError(f"The sandbox has no late-interaction model {spec.name!r}; it has minilm.")
+    return late.open_folder(spec, minilm_folder(Path(spec.path) if spec.path else default_data_dir(environ)))
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:

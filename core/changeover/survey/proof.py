@@ -154,7 +154,8 @@ def _embedded(old: Embedder, texts: list[str]) -> Rows:
     try:
         return old.embed_documents(texts)
     except TextRejected as error:
-        return error.vectors
+        others: Rows = error.vectors
+        return others
 
 
 async def _stored(gateway: Gateway, name: str, vector: str, sample: Sequence[Sampled]) -> Stored | None:
