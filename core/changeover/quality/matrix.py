@@ -105,7 +105,7 @@ class Matrix:
         import numpy as np
 
         try:
-            with np.load(path, allow_pickle=False) as kept:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 if int(kept["format"]) != FORMAT:
                     raise ValueError(f"format {int(kept['format'])} instead of {FORMAT}")
                 before, after = (bool(flag) for flag in kept["normalise"])
