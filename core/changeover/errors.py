@@ -60,6 +60,10 @@ class UnverifiedError(ChangeoverError):
     exit_code = ExitCode.UNVERIFIED
 
 
+class BudgetError(BlockedError):
+    """The sum that may be spent on the model is spent; the run can be resumed with a larger one."""
+
+
 class StoppedError(ChangeoverError):
     """A person asked the engine to stop; the run can be resumed."""
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from changeover.checks.registry import CHECKS
 from changeover.decision.questions import KEYS, QUESTIONS
-from changeover.decision.route import NOT_YET
 from changeover.errors import EXIT_MEANING, UsageError
 
 ROUTES = {
@@ -70,7 +69,7 @@ def explain(name: str) -> str:
 def _route(name: str) -> str:
     if name not in ROUTES:
         return ""
-    return ROUTES[name] + (f"\nClosed: {NOT_YET[name]}." if name in NOT_YET else "")
+    return ROUTES[name]
 
 
 def _check(name: str) -> str:

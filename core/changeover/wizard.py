@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from changeover.checks.model import Finding, Probes
 from changeover.cluster.api import Gateway
@@ -20,6 +23,9 @@ from changeover.plan.model import Access, Plan
 from changeover.routes.job import same_model
 from changeover.survey.listing import Listed, list_collections
 from changeover.survey.model import Survey
+
+if TYPE_CHECKING:
+    from changeover.survey.trials.budget import Progress
 
 
 class Wizard:
@@ -36,6 +42,7 @@ class Wizard:
         self.survey: Survey | None = None
         self.probes = Probes()
         self._gateway: Gateway | None = None
+        self._trials: dict[str, tuple[Any, Any]] = {}
 
     async def gateway(self) -> Gateway:
         """The open connection; opened on first use."""
@@ -62,8 +69,9 @@ class Wizard:
         """Replace the answers; everything later is derived anew. A probe of another model is dropped."""
         answers = absolute(answers, Path.cwd())
         if answers.model != self.answers.model:
-            self.probes = Probes(queries=self.probes.queries)
+            self.probes = msgspec.structs.replace(self.probes, new_model=None)
         self.answers = answers
+        self._keep_trials()
 
     def questions(self) -> tuple[Asked, ...]:
         """The questions that matter now, each with open and closed choices, evidence and a proposal."""
@@ -73,17 +81,33 @@ class Wizard:
         """The answers with proposals filled in where nothing was said."""
         return propose(self._surveyed(), self.answers, self.probes)
 
-    async def probe(self) -> Probes:
+    async def probe(self, *, trials: bool = True, progress: Progress | None = None) -> Probes:
         """Load the new model, embed sampled texts, count labelled queries; keeps and returns what was measured.
 
-        The text is proven first when the old model was answered after the survey.
+        The text is proven first when the old model was answered after the survey. With `trials` what the answers call
+        for is tried on a sample (reading only); `progress` is told (done, total, words). A trial that was taken for
+        the same answers is not taken again.
         """
         from changeover.survey.probe import take_probes
+        from changeover.survey.trials.take import take_trials
 
         if not same_model(self._surveyed().text.old_model, self.answers.old_model):
             await self.take_survey(self._surveyed().asked)
-        self.probes = await take_probes(self._surveyed(), self.completed(), self.environ)
+        survey = self._surveyed()
+        self.probes = await take_probes(survey, self.completed(), self.environ)
+        if trials:
+            self._trials = await take_trials(
+                await self.gateway(), survey, self.completed(), self.environ, self._trials, progress
+            )
+        self._keep_trials()
         return self.probes
+
+    def _keep_trials(self) -> None:
+        """Show the trials that fit the answers; the others are kept for when the person goes back."""
+        from changeover.survey.trials.take import fitting
+
+        if self.survey is not None:
+            self.probes = fitting(self.probes, self.survey, self.completed(), self._trials)
 
     def findings(self) -> tuple[Finding, ...]:
         """What speaks for and against the answers."""

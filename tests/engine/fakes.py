@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from changeover.cluster.api import Hit, Optimizations, Point
+from changeover.cluster.api import Column, Hit, Optimizations, Point, SparseValue
 from changeover.cluster.errors import Action, ClusterError
 from changeover.decision.answers import Answers
 from changeover.embed.model import ModelSpec
@@ -23,6 +23,7 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal
 from changeover.engine.ledger import Ledger
 from changeover.engine.meter import Meter
+from changeover.engine.recipe import entry
 from changeover.engine.throttle import Throttle
 from changeover.ids import id_key
 from changeover.plan import file as plan_file
@@ -138,7 +139,7 @@ class MemoryCluster:
         name: str,
         page: Any,
         rows: Sequence[int],
-        new: Mapping[str, np.ndarray],
+        new: Mapping[str, Column],
         *,
         carry: Mapping[str, str] | None = None,
         insert_only: bool = False,
@@ -151,12 +152,12 @@ class MemoryCluster:
                     continue
                 vectors = {target: page.vector(row, source) for source, target in (carry or {}).items()}
                 vectors = {n: v for n, v in vectors.items() if v is not None}
-                vectors |= {n: v[position].copy() for n, v in new.items() if np.isfinite(v[position]).all()}
+                vectors |= stored(new, position)
                 self.collections[name][point_id] = (dict(page.payload(row)), vectors)
         self._maybe_fail(before=False)
 
     def update_vectors(
-        self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
+        self, name: str, ids: Sequence[PointId], new: Mapping[str, Column], *, only_absent: bool = False
     ) -> None:
         self._write_checks(len(ids))
         with self.lock:
@@ -165,8 +166,8 @@ class MemoryCluster:
                 if point_id in missing or (missing and position % 2):
                     continue
                 vectors = self.collections[name][point_id][1]
-                if not (only_absent and vector in vectors):
-                    vectors[vector] = values[position].copy()
+                if not (only_absent and new.keys() & vectors.keys()):
+                    vectors |= stored(new, position)
         if missing:
             raise ClusterError(f"Not found: No point with id {missing[0]} found", Action.MISSING, status=404)
         self._maybe_fail(before=False)
@@ -207,10 +208,10 @@ class MemoryCluster:
     async def count(self, name: str, filter: dict[str, Any] | None = None) -> int:
         return len(self.scroll(name, start=None, limit=10**9, filter=filter).ids)
 
-    async def sample(self, name: str, n: int, *, vectors: Any = False) -> list[Point]:
+    async def sample(self, name: str, n: int, *, payload: Any = True, vectors: Any = False) -> list[Point]:
         page = self.scroll(name, start=None, limit=10**9)
         ids = random.Random(1).sample(page.ids, min(n, len(page.ids)))
-        return [Point(id=i, payload=self.collections[name][i][0]) for i in ids]
+        return [Point(id=i, payload=self.collections[name][i][0], vectors=self.collections[name][i][1]) for i in ids]
 
     async def search(self, name: str, vector: Sequence[float], **options: Any) -> list[Hit]:
         return []
@@ -222,6 +223,18 @@ class MemoryCluster:
         return _Nothing()
 
 
+def stored(new: Mapping[str, Column], position: int) -> dict[str, Any]:
+    """What the server keeps of one point's new vectors, as REST answers it."""
+    kept: dict[str, Any] = {}
+    for name, column in new.items():
+        value = entry(column, position)
+        if isinstance(value, SparseValue):
+            kept[name] = {"indices": value.indices.tolist(), "values": value.values.tolist()}
+        elif value is not None:
+            kept[name] = value.copy()
+    return kept
+
+
 class _Nothing:
     def __await__(self) -> Any:
         yield from ()
@@ -231,6 +244,15 @@ def slices(*cuts: PointId) -> tuple[pm.Slice, ...]:
     """Slices over the whole id space, cut at these ids."""
     edges: list[PointId | None] = [None, *cuts, None]
     return tuple(pm.Slice(number=n, start=a, end=b) for n, (a, b) in enumerate(itertools.pairwise(edges)))
+
+
+TEXT_JOB: dict[str, Any] = {
+    "target_vector": "new",
+    "makes": (pm.FromText(vector="new", dimension=DIMENSION),),
+    "model": ModelSpec(provider="sandbox", name="hash"),
+    "dimension": DIMENSION,
+    "template": "{text}",
+}
 
 
 def plan(mode: pm.Mode, parts: tuple[pm.Slice, ...], *, batch: int = 7, **job: Any) -> pm.Plan:
@@ -259,12 +281,8 @@ def plan(mode: pm.Mode, parts: tuple[pm.Slice, ...], *, batch: int = 7, **job: A
                 target="target" if blue_green else "source",
                 name_in_use="app" if blue_green else "source",
                 source_vector="old",
-                target_vector="new",
-                model=ModelSpec(provider="sandbox", name="hash"),
-                dimension=DIMENSION,
-                template="{text}",
                 batch=batch,
-                **job,
+                **{**TEXT_JOB, **job},
             ),
             answers=Answers(),
             findings=(),
@@ -284,7 +302,7 @@ def plan(mode: pm.Mode, parts: tuple[pm.Slice, ...], *, batch: int = 7, **job: A
     )
 
 
-def context(folder: Path, made: pm.Plan, cluster: MemoryCluster) -> Context:
+def context(folder: Path, made: pm.Plan, cluster: MemoryCluster, encoder: Any = None) -> Context:
     """A context on the cluster in memory; close `journal` and `ledger` when done."""
     run = RunFolder.create(made, {}, folder)
     throttle = Throttle(made.job.batch, made.job.streams, made.job.rate)
@@ -302,7 +320,7 @@ def context(folder: Path, made: pm.Plan, cluster: MemoryCluster) -> Context:
         begun_before=frozenset(),
         environ={},
         state=run_state.begin(made),
-        open_embedder=HashEmbedder,
+        open_encoder=lambda spec: encoder or HashEmbedder(),
     )
 
 

@@ -70,7 +70,7 @@ def world(mode: Mode, state: dict[PointId, tuple[str, int]], cuts: list[PointId]
     cluster.collections["target"] = {}
     cluster.aliases_now["app"] = "source"
     if mode == "blue-green":
-        job.setdefault("carry", ("image",))
+        job.setdefault("carry", {"image": "image"})
     made = plan(mode, slices(*cuts), **job)
     return cluster, context(Path(folder), made, cluster)
 
@@ -233,8 +233,8 @@ async def test_verification_sees_a_wrong_vector(tmp_path: Path) -> None:
     await load(ctx, ctx.plan.steps[0])
     write = cluster.update_vectors
 
-    def wrong(name: str, ids: Any, vector: str, values: Any, **options: Any) -> None:
-        write(name, ids, vector, -values, **options)
+    def wrong(name: str, ids: Any, new: Any, **options: Any) -> None:
+        write(name, ids, {vector: -values for vector, values in new.items()}, **options)
 
     cluster.update_vectors = wrong
     cluster.collections["source"][4][1]["new"] = vector_of("something else")
@@ -266,14 +266,14 @@ async def test_a_write_to_the_new_side_while_the_sweep_embeds_is_not_overwritten
     old, new = cluster.collections["source"], cluster.collections["target"]
     old[1] = ({"text": "late edit on the old side", "n": 0}, old[1][1])
     old[50] = ({"text": "late insert on the old side", "n": 0}, old[1][1])
-    embed = ctx.embedder.embed_documents
+    embed = ctx.model.embed_documents
 
     def embed_while_the_application_writes(texts: Any) -> Any:
         for i in (1, 50):
             new[i] = ({"text": f"written on the new side {i}", "n": 1}, {"new": vector_of(f"new {i}")})
         return embed(texts)
 
-    ctx.embedder.embed_documents = embed_while_the_application_writes
+    ctx.model.embed_documents = embed_while_the_application_writes
     await sweep(ctx, ctx.plan.steps[6])
     assert new[1][0]["text"] == "written on the new side 1"
     assert new[50][0]["text"] == "written on the new side 50"

@@ -130,14 +130,14 @@ async def test_an_unnamed_vector_stays_unnamed(gateway: QdrantGateway, wire: Wir
     found = await gateway.retrieve(name + "_v2", [1], vectors=True)
     assert found[0].vectors == {"": [1, 2, 3]}
     assert (await gateway.collection(name + "_v2"))["config"]["params"]["vectors"]["size"] == 3
-    wire.update_vectors(name, [1], "", np.array([[7, 8]], dtype=np.float32))
+    wire.update_vectors(name, [1], {"": np.array([[7, 8]], dtype=np.float32)})
     assert (await gateway.retrieve(name, [1], vectors=True))[0].vectors == {"": [7, 8]}
 
 
 async def test_an_update_leaves_the_rest_of_the_point_alone(gateway: QdrantGateway, wire: Wire, name: str) -> None:
     await make(gateway, name, {"old": {"size": 2, "distance": "Dot"}, "new": {"size": 2, "distance": "Dot"}})
     await fill(gateway, name, [{"id": i, "vector": named([i, 1]), "payload": {"n": i}} for i in range(1, 6)])
-    wire.update_vectors(name, [1, 2, 3], "new", np.array([[1, 1], [2, 2], [3, 3]], dtype=np.float32))
+    wire.update_vectors(name, [1, 2, 3], {"new": np.array([[1, 1], [2, 2], [3, 3]], dtype=np.float32)})
     found = {p.id: p for p in await gateway.retrieve(name, [1, 2, 3, 4], vectors=True)}
     assert found[2].vectors == {"old": [2, 1], "new": [2, 2]}
     assert found[2].payload == {"n": 2}
@@ -146,7 +146,7 @@ async def test_an_update_leaves_the_rest_of_the_point_alone(gateway: QdrantGatew
     assert list(lacking.ids) == [4, 5]
     if supports("update_filter", await gateway.version()):
         both = np.array([[9, 9], [9, 9]], dtype=np.float32)
-        wire.update_vectors(name, [3, 4], "new", both, only_absent=True)
+        wire.update_vectors(name, [3, 4], {"new": both}, only_absent=True)
         found = {p.id: p for p in await gateway.retrieve(name, [3, 4], vectors=True)}
         assert found[3].vectors["new"] == [3, 3], "the guard leaves a point alone that has the vector"
         assert found[4].vectors["new"] == [9, 9]
@@ -178,14 +178,14 @@ async def test_failures_are_sorted(gateway: QdrantGateway, wire: Wire, name: str
         return caught.value.action
 
     ones = np.ones((3, 2), dtype=np.float32)
-    assert action(lambda: wire.update_vectors(name, [1, 777, 2], "old", ones)) is Action.MISSING
-    assert action(lambda: wire.update_vectors(name, [1], "old", np.ones((1, 5), dtype=np.float32))) is Action.SKIP
-    assert action(lambda: wire.update_vectors(name, [1], "ghost", ones[:1])) is Action.STOP
+    assert action(lambda: wire.update_vectors(name, [1, 777, 2], {"old": ones})) is Action.MISSING
+    assert action(lambda: wire.update_vectors(name, [1], {"old": np.ones((1, 5), dtype=np.float32)})) is Action.SKIP
+    assert action(lambda: wire.update_vectors(name, [1], {"ghost": ones[:1]})) is Action.STOP
     assert action(lambda: wire.scroll(name + "_missing", start=None, limit=1)) is Action.STOP
     assert action(lambda: wire.delete(name + "_missing", [1])) is Action.STOP
     if isinstance(wire, RestWire):
         huge = np.random.default_rng(0).normal(size=(40, 100_000)).astype(np.float32)
-        assert action(lambda: wire.update_vectors(name, list(range(40)), "old", huge)) is Action.SPLIT
+        assert action(lambda: wire.update_vectors(name, list(range(40)), {"old": huge})) is Action.SPLIT
 
 
 async def test_the_gateway_answers(gateway: QdrantGateway, name: str) -> None:

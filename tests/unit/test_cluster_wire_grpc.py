@@ -17,7 +17,8 @@ from qdrant_client import grpc as messages
 from changeover.cluster.address import resolve
 from changeover.cluster.connect import open_wire
 from changeover.cluster.errors import Action, ClusterError
-from changeover.cluster.wire_grpc import GrpcPage, GrpcWire, packed
+from changeover.cluster.grpc_messages import packed
+from changeover.cluster.wire_grpc import GrpcPage, GrpcWire
 from changeover.plan.model import Access
 
 UUID = "6c8f1a0e-2f3b-4a55-9d0a-0123456789ab"
@@ -252,8 +253,8 @@ def test_the_vector_without_a_name(service: Service, wire: GrpcWire) -> None:
 
 def test_updates_and_deletes(service: Service, wire: GrpcWire) -> None:
     values = np.array([[1, 2], [np.nan, np.nan], [3, 4]], dtype=np.float64)
-    wire.update_vectors("docs", [1, 2, UUID], "new", values, only_absent=True)
-    wire.update_vectors("docs", [2], "new", values[1:2])
+    wire.update_vectors("docs", [1, 2, UUID], {"new": values}, only_absent=True)
+    wire.update_vectors("docs", [2], {"new": values[1:2]})
     wire.delete("docs", [])
     wire.delete("docs", [7, UUID])
     update, delete = service.requests
@@ -262,7 +263,7 @@ def test_updates_and_deletes(service: Service, wire: GrpcWire) -> None:
     assert update.update_filter.must_not[0].has_vector.has_vector == "new"
     assert [i.num or i.uuid for i in delete.points.points.ids] == [7, UUID]
     with pytest.raises(ClusterError, match="not finite") as caught:
-        wire.update_vectors("docs", [1], "new", np.array([[1, np.inf]]))
+        wire.update_vectors("docs", [1], {"new": np.array([[1, np.inf]])})
     assert caught.value.action is Action.SKIP
 
 
@@ -280,7 +281,7 @@ def test_failures_are_sorted(service: Service, wire: GrpcWire, fail: Any, action
     for call in (
         lambda: wire.delete("docs", [1]),
         lambda: wire.scroll("docs", start=None, limit=1),
-        lambda: wire.update_vectors("docs", [1], "new", np.ones((1, 2), np.float32)),
+        lambda: wire.update_vectors("docs", [1], {"new": np.ones((1, 2), np.float32)}),
     ):
         with pytest.raises(ClusterError) as caught:
             call()

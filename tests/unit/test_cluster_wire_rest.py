@@ -92,7 +92,7 @@ def test_a_vector_without_a_name_is_a_plain_list_where_it_is_the_only_one() -> N
 @pytest.mark.parametrize("values", [np.ones((2, 3), np.float64), np.ones((3, 2), np.float32).T, np.ones((4, 3))[::2]])
 def test_any_layout_of_numbers_can_be_sent(values: np.ndarray) -> None:
     with wired() as (wire, server):
-        wire.update_vectors("docs", [1, UUID], "new", values)
+        wire.update_vectors("docs", [1, UUID], {"new": values})
     assert server.calls[0].json["points"] == [
         {"id": 1, "vector": {"new": [1.0, 1.0, 1.0]}},
         {"id": UUID, "vector": {"new": [1.0, 1.0, 1.0]}},
@@ -101,9 +101,9 @@ def test_any_layout_of_numbers_can_be_sent(values: np.ndarray) -> None:
 
 def test_the_guard_and_points_without_a_vector() -> None:
     with wired() as (wire, server):
-        wire.update_vectors("docs", [1, 2], "new", floats([1, 2], [float("nan")] * 2), only_absent=True)
-        wire.update_vectors("docs", [2], "new", floats([float("nan")] * 2))
-        wire.update_vectors("docs", [], "new", np.empty((0, 2), np.float32))
+        wire.update_vectors("docs", [1, 2], {"new": floats([1, 2], [float("nan")] * 2)}, only_absent=True)
+        wire.update_vectors("docs", [2], {"new": floats([float("nan")] * 2)})
+        wire.update_vectors("docs", [], {"new": np.empty((0, 2), np.float32)})
         wire.upsert("docs", page(), [], {})
         wire.delete("docs", [])
         wire.delete("docs", [3, UUID])
@@ -119,7 +119,7 @@ def test_the_guard_and_points_without_a_vector() -> None:
 def test_a_number_that_is_not_finite_is_refused_before_it_is_sent(odd: list[float]) -> None:
     with wired() as (wire, server):
         for call in (
-            lambda: wire.update_vectors("docs", [1, 2], "new", floats([1, 2], odd)),
+            lambda: wire.update_vectors("docs", [1, 2], {"new": floats([1, 2], odd)}),
             lambda: wire.upsert("docs", page({"id": 1}, {"id": 2}), [0, 1], {"new": floats([1, 2], odd)}),
         ):
             with pytest.raises(ClusterError, match="point 2 holds a number that is not finite") as caught:

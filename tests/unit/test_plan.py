@@ -120,6 +120,7 @@ def test_foreign_names_stay_inside_their_quotes(vector: str, prefix: str, model:
     job = msgspec.structs.replace(
         plan_of(survey()).job,
         target_vector=vector,
+        makes=(pm.FromText(vector=vector, dimension=384),),
         model=msgspec.structs.replace(NEW, name=model, query_prefix=prefix),
     )
     fits = Server("docs", vector, job.model.label)

@@ -81,11 +81,15 @@ def test_every_path_ends_in_a_plan_or_a_named_reason(
         with pytest.raises(BlockedError, match="no route is open"):
             plan_of(taken, said)
         return
+    if route == "linear-map":
+        with pytest.raises(BlockedError, match="never run without being measured"):
+            plan_of(taken, said)
+        return
     plan = plan_of(taken, said)
-    assert plan.route == chosen.route
-    assert ("add-vector" in kinds(plan)) == (plan.route == "in-place")
-    assert ("create-collection" in kinds(plan)) == (plan.route == "blue-green")
-    if not alias and plan.route == "blue-green":
+    assert (plan.route, plan.job.mode) == (chosen.route, chosen.mode)
+    assert ("add-vector" in kinds(plan)) == (plan.job.mode == "in-place")
+    assert ("create-collection" in kinds(plan)) == (plan.job.mode == "blue-green")
+    if not alias and plan.job.mode == "blue-green":
         assert "plain-name" in {f.code for f in plan.findings}
     if rights is READ_ONLY:
         assert "right-missing-write" in {f.code for f in plan.findings if f.severity == "blocker"}
@@ -134,7 +138,7 @@ def test_in_place_sends_the_recorded_shape() -> None:
     ]
     assert plan.job.target == plan.job.source == "docs_v1"
     assert plan.job.name_in_use == "docs"
-    assert plan.job.carry == ()
+    assert plan.job.carry == {}
 
 
 def test_settings_of_the_old_vector_follow_as_a_patch() -> None:
@@ -174,7 +178,7 @@ def test_blue_green_clones_everything_but_the_replaced_vector() -> None:
     assert body["optimizers_config"] == {"deleted_threshold": 0.2, "indexing_threshold": 20000}
     assert body["on_disk_payload"] is True
     assert "quantization_config" not in body
-    assert plan.job.carry == ("image", "words")
+    assert plan.job.carry == {"image": "image", "words": "words"}
     restore = next(step for step in plan.steps if isinstance(step, pm.RestoreIndexing))
     assert restore.request.body == {"optimizers_config": {"indexing_threshold": 20000}}
     swap = next(step for step in plan.steps if isinstance(step, pm.SwapAlias))
@@ -280,7 +284,8 @@ def test_a_plan_survives_its_file_and_reads_well() -> None:
     assert "~ Point alias docs at docs_v2" in text
     assert count_line(plan) == "Plan: 3 to add, 4 to change, 0 to remove."
     assert len(render(plan)) == len(plan.steps)
-    assert '+SIDES = [("wordllama", "", "text"), ("minilm", "", "text")]' in plan.application
+    assert '+        query=embed("wordllama", text),' in plan.application
+    assert '+        query=embed("minilm", text),' in plan.application
     in_place = plan_of(survey())
     assert '+    using="minilm",' in in_place.application
     assert '-    using="text",' in in_place.application

@@ -42,13 +42,13 @@ def walk(monkeypatch: pytest.MonkeyPatch) -> Walk:
 async def test_an_old_model_that_is_answered_late_still_proves_the_text(walk: Walk) -> None:
     await walk.take_survey("docs")
     walk.answer(answers(old_model=OLD))
-    await walk.probe()
+    await walk.probe(trials=False)
     assert walk.taken == [None, OLD]
     assert "text-unproven" not in {finding.code for finding in walk.findings()}
-    await walk.probe()
+    await walk.probe(trials=False)
     assert walk.taken == [None, OLD], "the prefix that the proof found is no other model"
     walk.answer(answers(old_model=None))
-    await walk.probe()
+    await walk.probe(trials=False)
     assert walk.taken == [None, OLD, None]
     assert "text-unproven" in {finding.code for finding in walk.findings()}
 
@@ -58,7 +58,7 @@ async def test_another_model_drops_what_was_measured(walk: Walk) -> None:
         walk.questions()
     await walk.take_survey("docs")
     walk.answer(answers())
-    await walk.probe()
+    await walk.probe(trials=False)
     assert walk.probes.new_model is not None
     walk.answer(answers(model=msgspec.structs.replace(NEW, name="other")))
     assert walk.probes.new_model is None
@@ -67,7 +67,7 @@ async def test_another_model_drops_what_was_measured(walk: Walk) -> None:
 async def test_a_blocker_and_a_code_that_was_not_typed_are_refused(walk: Walk) -> None:
     await walk.take_survey("docs")
     walk.answer(answers(old_model=None))
-    await walk.probe()
+    await walk.probe(trials=False)
     plan = walk.plan()
     with pytest.raises(BlockedError, match="--accept text-unproven"):
         wizard.refuse_unaccepted(plan, frozenset())

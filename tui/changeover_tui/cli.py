@@ -12,7 +12,7 @@ from typing import NoReturn
 from changeover.errors import ChangeoverError, ExitCode
 from changeover.version import __version__
 
-CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "cutover")
+CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "spend", "cutover")
 GENERATIONS = ("1.17", "1.18", "1.19")
 MODULES = {
     None: "wizard",
@@ -135,6 +135,7 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
 
     resume = _verb(verbs, "resume", "start the engine of a stopped run where it was")
     resume.add_argument("name", metavar="RUN", help="name or folder")
+    resume.add_argument("--spend", type=float, metavar="N", help="another sum that may be spent on the model")
     resume.add_argument("--detach", action="store_true", help="start the engine and leave")
 
     control = _verb(verbs, "control", "ask a running engine for something")

@@ -40,7 +40,7 @@ def _need(survey: Survey, answers: Answers, probes: Probes) -> Added | None:
     dimension = _dimension(answers, probes)
     if dimension is None or not any(vector.kind == "dense" for vector in survey.vectors):
         return None
-    mode: Mode = "blue-green" if choose(survey, answers).route == "blue-green" else "in-place"
+    mode: Mode = "blue-green" if choose(survey, answers).mode == "blue-green" else "in-place"
     return added(survey, source_vector(survey, answers), dimension, mode, stays_on_disk(survey, answers, mode))
 
 
@@ -131,7 +131,7 @@ def strict_mode_size(survey: Survey, answers: Answers, probes: Probes) -> Findin
     if not cap or dimension is None or not any(vector.kind == "dense" for vector in survey.vectors):
         return None
     points, old = survey.size.points, source_vector(survey, answers)
-    blue_green = choose(survey, answers).route == "blue-green"
+    blue_green = choose(survey, answers).mode == "blue-green"
     after = survey.size.vector_bytes + 4 * points * (dimension - (old.size or 0 if blue_green else 0))
     if after <= int(cap):
         return None
@@ -206,7 +206,7 @@ def rate_limit(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
             if batch > int(limit)
             else "the load waits when the server says so; the application shares the limit"
         )
-        + ("; the new collection is made with the same limit" if choose(survey, answers).route == "blue-green" else ""),
+        + ("; the new collection is made with the same limit" if choose(survey, answers).mode == "blue-green" else ""),
         remedy="raise write_rate_limit for the migration, or give limits.rate a value below it",
         source="recorded answer: 429 with Retry-After; the cost of a write is its number of points",
     )

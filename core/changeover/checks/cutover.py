@@ -13,7 +13,7 @@ from changeover.survey.model import Survey
 
 def plain_name(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The application uses the collection's own name, and blue-green would need an alias."""
-    if choose(survey, answers).route != "blue-green" or name_in_use(survey, answers) != survey.collection:
+    if choose(survey, answers).mode != "blue-green" or name_in_use(survey, answers) != survey.collection:
         return None
     try:
         alias = swapped_alias(survey, answers)
@@ -56,7 +56,7 @@ def alias_moved(survey: Survey, answers: Answers, probes: Probes) -> Finding | N
 
 def target_exists(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """A name that the plan would give to the new collection or its alias is in use."""
-    if choose(survey, answers).route != "blue-green":
+    if choose(survey, answers).mode != "blue-green":
         return None
     asked = [("target.collection", answers.target.collection, taken_names(survey))]
     if name_in_use(survey, answers) == survey.collection:
@@ -79,7 +79,7 @@ def target_exists(survey: Survey, answers: Answers, probes: Probes) -> Finding |
 
 def several_aliases(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """More than one alias points here, and only one of them is swapped."""
-    if choose(survey, answers).route != "blue-green" or len(survey.aliases) < 2:
+    if choose(survey, answers).mode != "blue-green" or len(survey.aliases) < 2:
         return None
     used = name_in_use(survey, answers)
     rest = ", ".join(alias.name for alias in survey.aliases if alias.name != used)

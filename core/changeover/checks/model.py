@@ -6,6 +6,15 @@ from typing import Literal
 
 import msgspec
 
+from changeover.quality.trials import (
+    ColocatedTrial,
+    DimensionsTrial,
+    GainTrial,
+    HybridTrial,
+    MapTrial,
+    QuantizationTrial,
+)
+
 Severity = Literal["info", "warning", "blocker"]
 
 
@@ -48,3 +57,11 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
     new_model: ModelProbe | None = None
     queries: int | None = None
     """Labelled queries in the query file; None when there is none."""
+    dimensions: DimensionsTrial | None = None
+    quantization: QuantizationTrial | None = None
+    gain: GainTrial | None = None
+    map: MapTrial | None = None
+    hybrid: HybridTrial | None = None
+    colocated: ColocatedTrial | None = None
+    texts_changed: float | None = None
+    """Share of sampled points whose stored vector no longer fits their text, where most do (proof of the text)."""

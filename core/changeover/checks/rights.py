@@ -43,7 +43,7 @@ def manage(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Blue-green was asked for, and the key may not create collections and aliases."""
     if survey.cluster.rights.manage:
         return None
-    chosen = choose(survey, answers).route
+    chosen = choose(survey, answers).mode
     if chosen == "in-place" and _settings(survey, answers):
         return Finding(
             code="right-missing-manage",

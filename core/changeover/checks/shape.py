@@ -14,7 +14,7 @@ def unnamed_vector(survey: Survey, answers: Answers, probes: Probes) -> Finding 
     """The collection has an unnamed vector."""
     if not unnamed_shape(survey):
         return None
-    in_place = choose(survey, answers).route == "in-place"
+    in_place = choose(survey, answers).mode == "in-place"
     return Finding(
         code="unnamed-vector",
         severity="warning" if in_place else "info",
@@ -40,7 +40,7 @@ def other_vectors(survey: Survey, answers: Answers, probes: Probes) -> Finding |
     others = [vector for vector in survey.vectors if vector.name != replaced]
     if not others:
         return None
-    blue_green = choose(survey, answers).route == "blue-green"
+    blue_green = choose(survey, answers).mode == "blue-green"
     names = ", ".join(f"{vector.name or '(unnamed)'} ({vector.kind})" for vector in others)
     return Finding(
         code="other-vectors",

@@ -35,7 +35,7 @@ def mixed_versions(survey: Survey, answers: Answers, probes: Probes) -> Finding 
     versions = sorted({peer.version for peer in survey.cluster.peers})
     if len(versions) <= 1:
         return None
-    in_place = choose(survey, answers).route == "in-place"
+    in_place = choose(survey, answers).mode == "in-place"
     return Finding(
         code="mixed-versions",
         severity="blocker" if in_place else "warning",

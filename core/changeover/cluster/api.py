@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -12,9 +13,42 @@ from changeover.survey.model import PointId
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 Filter = dict[str, Any]
 """A Qdrant filter as its REST JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparseValue:
+    """A sparse vector: `indices` uint32 (n,), unique; `values` float32 (n,). n is at least 1: the server takes no empty one."""
+
+    indices: NDArray[np.uint32]
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A text that the server embeds itself: written as a vector, or asked with (REST: {"text", "model", "options"})."""
+
+    text: str
+    model: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+Column: TypeAlias = "NDArray[np.float32] | Sequence[SparseValue | NDArray[np.float32] | Inference | None]"
+"""One new vector of several points. Dense: float32 (points, dimension), a row of NaN for none. Else one entry per point:
+`SparseValue`, a multivector as float32 (tokens, dimension), or `Inference`; None for none."""
+
+Query: TypeAlias = "Sequence[float] | SparseValue | NDArray[np.float32] | Inference"
+"""What a search asks with: a dense vector, a sparse one, a multivector as float32 (tokens, dimension), or a text."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of a fused search: what it asks with, and the vector name that it searches."""
+
+    query: Any
+    using: str
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,13 +139,21 @@ class Gateway(Protocol):
     async def search(
         self,
         name: str,
-        vector: Sequence[float],
+        vector: Query,
         *,
         using: str = "",
         limit: int = 10,
         exact: bool = False,
+        quantization: Mapping[str, Any] | None = None,
         timeout_s: float | None = None,
-    ) -> list[Hit]: ...
+    ) -> list[Hit]:
+        """Nearest points; `quantization` is {"ignore", "rescore", "oversampling"} as REST has it."""
+        ...
+
+    async def fused(self, name: str, parts: Sequence[Part], *, fusion: str = "rrf", limit: int = 10) -> list[Hit]:
+        """Several searches fused by the server ("rrf" or "dbsf"), each over 5 x limit points."""
+        ...
+
     async def optimizations(self, name: str) -> Optimizations: ...
     async def close(self) -> None: ...
 
@@ -158,21 +200,24 @@ class Wire(Protocol):
         name: str,
         page: Page,
         rows: Sequence[int],
-        new: Mapping[str, np.ndarray],
+        new: Mapping[str, Column],
         *,
         carry: Mapping[str, str] | None = None,
         insert_only: bool = False,
     ) -> None:
         """Write whole points: payload of `rows`, `carry` {source vector name: target name} unchanged, `new` vectors.
 
-        `new[name]` is float32 of shape (len(rows), dimension); a row of NaN means that the point gets no such vector.
+        `new[name]` has an entry for every one of `rows`.
         """
         ...
 
     def update_vectors(
-        self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
+        self, name: str, ids: Sequence[PointId], new: Mapping[str, Column], *, only_absent: bool = False
     ) -> None:
-        """Write one vector of existing points; `only_absent` leaves points alone that have it (update_filter)."""
+        """Write vectors of existing points, an entry per id; points without any are left out.
+
+        `only_absent` leaves points alone that have any of these vectors (update_filter).
+        """
         ...
 
     def delete(self, name: str, ids: Sequence[PointId]) -> None: ...

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from changeover.cluster.address import Address
-from changeover.cluster.api import Filter, Page
+from changeover.cluster.api import Column, Filter, Page
 from changeover.cluster.errors import Action, ClusterError, from_grpc, wait_timeout
+from changeover.cluster.grpc_messages import filter_of, id_of, make_unnamed, payload_json, point_id, put, vector_json
 from changeover.survey.model import PointId
-
-if TYPE_CHECKING:
-    import numpy as np
 
 TIMEOUT_S = 120.0
 PROBE_S = 3.0
-HUGE = 2.0**63
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -47,14 +44,14 @@ class GrpcPage:
 
     def __init__(self, answer: Any) -> None:
         self.rows = list(answer.result)
-        self.ids: list[PointId] = [_id(row.id) for row in self.rows]
-        self.next: PointId | None = _id(answer.next_page_offset) if answer.HasField("next_page_offset") else None
+        self.ids: list[PointId] = [id_of(row.id) for row in self.rows]
+        self.next: PointId | None = id_of(answer.next_page_offset) if answer.HasField("next_page_offset") else None
         self.doubtful: set[int] = set()
 
     def payload(self, row: int) -> dict[str, Any]:
         """The payload as REST's JSON would have it."""
         huge: list[float] = []
-        decoded = {key: _json(value, huge) for key, value in self.rows[row].payload.items()}
+        decoded = {key: payload_json(value, huge) for key, value in self.rows[row].payload.items()}
         if huge:
             self.doubtful.add(row)
         return decoded
@@ -76,7 +73,7 @@ class GrpcPage:
     def vector(self, row: int, name: str) -> Any:
         """The vector as JSON, or None."""
         message = self.message(row, name)
-        return None if message is None else _vector_json(message)
+        return None if message is None else vector_json(message)
 
 
 class GrpcWire:
@@ -158,7 +155,7 @@ class GrpcWire:
 
         request = messages.ScrollPoints(collection_name=name, limit=limit)
         if start is not None:
-            request.offset.CopyFrom(_point_id(start))
+            request.offset.CopyFrom(point_id(start))
         if isinstance(payload, bool):
             request.with_payload.enable = payload
         else:
@@ -170,7 +167,7 @@ class GrpcWire:
         else:
             request.with_vectors.enable = False
         if filter is not None:
-            request.filter.CopyFrom(_filter(filter))
+            request.filter.CopyFrom(filter_of(filter))
         return GrpcPage(self._call("Scroll", request, f"scroll {name}"))
 
     def upsert(
@@ -178,7 +175,7 @@ class GrpcWire:
         name: str,
         page: Page,
         rows: Sequence[int],
-        new: Mapping[str, np.ndarray],
+        new: Mapping[str, Column],
         *,
         carry: Mapping[str, str] | None = None,
         insert_only: bool = False,
@@ -186,7 +183,7 @@ class GrpcWire:
         """Whole points; see Wire. The page must come from this wire."""
         from qdrant_client import grpc as messages
 
-        from changeover.cluster.vectors import checked
+        from changeover.cluster.vectors import rows_with
 
         if not isinstance(page, GrpcPage):
             raise TypeError("a gRPC upsert takes the pages of a gRPC scroll")
@@ -199,7 +196,7 @@ class GrpcWire:
                 Action.STOP,
             )
         ids = [page.ids[row] for row in rows]
-        fresh = [(target, *checked(values, ids, target)) for target, values in new.items()]
+        fresh = rows_with(new, ids)
         request = messages.UpsertPoints(collection_name=name, wait=True)
         if insert_only:
             request.update_mode = messages.UpdateMode.Value("InsertOnly")
@@ -215,32 +212,32 @@ class GrpcWire:
                 message = page.message(row, old)
                 if message is not None:
                     named[target].MergeFromString(message.SerializeToString())
-            for target, values, present in fresh:
-                if present[position]:
-                    _put_dense(named[target], values[position])
+            for target, value in fresh[position].items():
+                put(named[target], value)
             if list(named) == [""]:
-                _make_unnamed(point)
+                make_unnamed(point)
         self._written(self._call("Upsert", request, f"upsert {name}"), f"upsert {name}")
 
     def update_vectors(
-        self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
+        self, name: str, ids: Sequence[PointId], new: Mapping[str, Column], *, only_absent: bool = False
     ) -> None:
-        """One vector of existing points; see Wire."""
+        """Vectors of existing points; see Wire."""
         from qdrant_client import grpc as messages
 
-        from changeover.cluster.vectors import checked
+        from changeover.cluster.vectors import rows_with
 
         request = messages.UpdatePointVectors(collection_name=name, wait=True)
-        for point_id, value, present in zip(ids, *checked(values, ids, vector), strict=True):
-            if not present:
+        for point, vectors in zip(ids, rows_with(new, ids), strict=True):
+            if not vectors:
                 continue
-            point = request.points.add()
-            point.id.CopyFrom(_point_id(point_id))
-            _put_dense(point.vectors.vectors.vectors[vector], value)
+            row = request.points.add()
+            row.id.CopyFrom(point_id(point))
+            for target, value in vectors.items():
+                put(row.vectors.vectors.vectors[target], value)
         if not request.points:
             return
         if only_absent:
-            request.update_filter.CopyFrom(_filter({"must_not": [{"has_vector": vector}]}))
+            request.update_filter.CopyFrom(filter_of({"must_not": [{"has_vector": target} for target in new]}))
         self._written(self._call("UpdateVectors", request, f"update vectors of {name}"), f"update vectors of {name}")
 
     def delete(self, name: str, ids: Sequence[PointId]) -> None:
@@ -250,7 +247,7 @@ class GrpcWire:
         if not ids:
             return
         request = messages.DeletePoints(collection_name=name, wait=True)
-        request.points.points.ids.extend(_point_id(point_id) for point_id in ids)
+        request.points.points.ids.extend(point_id(point) for point in ids)
         self._written(self._call("Delete", request, f"delete from {name}"), f"delete from {name}")
 
     def close(self) -> None:
@@ -268,95 +265,3 @@ class GrpcWire:
             raise wait_timeout(where)
         if status != messages.UpdateStatus.Value("Completed"):
             raise ClusterError(f"{where}: answered status {status} instead of Completed", Action.RETRY, where=where)
-
-
-def packed(values: np.ndarray) -> bytes:
-    """A DenseVector message (field 1, packed floats) without going through Python floats."""
-    import numpy as np
-
-    data = np.ascontiguousarray(values, dtype="<f4").tobytes()
-    header, size = bytearray(b"\x0a"), len(data)
-    while size > 0x7F:
-        header.append(size & 0x7F | 0x80)
-        size >>= 7
-    header.append(size)
-    return bytes(header) + data
-
-
-def _put_dense(vector: Any, values: np.ndarray) -> None:
-    vector.dense.MergeFromString(packed(values))
-
-
-def _make_unnamed(point: Any) -> None:
-    """A point whose only vector is the unnamed one is sent in the single form."""
-    data = point.vectors.vectors.vectors[""].SerializeToString()
-    point.vectors.Clear()
-    point.vectors.vector.MergeFromString(data)
-
-
-def _id(message: Any) -> PointId:
-    return int(message.num) if message.WhichOneof("point_id_options") == "num" else str(message.uuid)
-
-
-def _point_id(point_id: PointId) -> Any:
-    from qdrant_client import grpc as messages
-
-    return messages.PointId(num=point_id) if isinstance(point_id, int) else messages.PointId(uuid=point_id)
-
-
-def _filter(chosen: Filter) -> Any:
-    """The filters that the engine sends: has_id and has_vector under must, must_not or should; others are a bug."""
-    from qdrant_client import grpc as messages
-
-    made = messages.Filter()
-    for clause, conditions in chosen.items():
-        for condition in conditions if isinstance(conditions, list) else [conditions]:
-            row = getattr(made, clause).add()
-            match condition:
-                case {"has_id": ids}:
-                    row.has_id.has_id.extend(_point_id(i) for i in ids)
-                case {"has_vector": name}:
-                    row.has_vector.has_vector = name
-                case _:
-                    raise ValueError(f"this filter is not known to the gRPC wire: {condition}")
-    return made
-
-
-def _json(value: Any, huge: list[float]) -> Any:
-    """A payload value as Python's JSON; numbers that may have been integers from 2^63 up are added to `huge`."""
-    match value.WhichOneof("kind"):
-        case "string_value":
-            return value.string_value
-        case "integer_value":
-            return value.integer_value
-        case "double_value":
-            number = value.double_value
-            if HUGE <= number <= 2 * HUGE:
-                huge.append(number)
-            return number
-        case "bool_value":
-            return value.bool_value
-        case "struct_value":
-            return {key: _json(item, huge) for key, item in value.struct_value.fields.items()}
-        case "list_value":
-            return [_json(item, huge) for item in value.list_value.values]
-        case _:
-            return None
-
-
-def _vector_json(message: Any) -> Any:
-    match message.WhichOneof("vector"):
-        case "dense":
-            return list(message.dense.data)
-        case "sparse":
-            return {"indices": list(message.sparse.indices), "values": list(message.sparse.values)}
-        case "multi_dense":
-            return [list(row.data) for row in message.multi_dense.vectors]
-    # Servers before 1.17 answer in the older flat fields.
-    data = list(message.data)
-    if message.HasField("indices"):
-        return {"indices": list(message.indices.data), "values": data}
-    if message.HasField("vectors_count"):
-        width = len(data) // message.vectors_count
-        return [data[i : i + width] for i in range(0, len(data), width)]
-    return data

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import orjson
 
 from changeover.cluster.address import Address
-from changeover.cluster.api import Filter, Page
+from changeover.cluster.api import Column, Filter, Page
 from changeover.cluster.errors import Action, ClusterError, classify, foreign_answer, from_exception, wait_timeout
 from changeover.cluster.gateway import segment, select_vectors
 from changeover.survey.model import PointId
-
-if TYPE_CHECKING:
-    import numpy as np
 
 TIMEOUT_S = 120.0
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -88,18 +85,18 @@ class RestWire:
         name: str,
         page: Page,
         rows: Sequence[int],
-        new: Mapping[str, np.ndarray],
+        new: Mapping[str, Column],
         *,
         carry: Mapping[str, str] | None = None,
         insert_only: bool = False,
     ) -> None:
         """Whole points; see Wire."""
-        from changeover.cluster.vectors import checked
+        from changeover.cluster.vectors import as_json, rows_with
 
         if not rows:
             return
         ids = [page.ids[row] for row in rows]
-        fresh = [(target, *checked(values, ids, target)) for target, values in new.items()]
+        fresh = rows_with(new, ids)
         points = []
         for position, row in enumerate(rows):
             vectors: dict[str, Any] = {}
@@ -107,9 +104,7 @@ class RestWire:
                 carried = page.vector(row, source)
                 if carried is not None:
                     vectors[target] = carried
-            for target, values, present in fresh:
-                if present[position]:
-                    vectors[target] = values[position]
+            vectors |= {name: as_json(value) for name, value in fresh[position].items()}
             # A point whose only vector is the unnamed one is sent in the plain form.
             vector = vectors[""] if list(vectors) == [""] else vectors
             points.append({"id": ids[position], "payload": page.payload(row), "vector": vector})
@@ -118,17 +113,20 @@ class RestWire:
         self._write("PUT", f"/collections/{segment(name)}/points?wait=true", body)
 
     def update_vectors(
-        self, name: str, ids: Sequence[PointId], vector: str, values: np.ndarray, *, only_absent: bool = False
+        self, name: str, ids: Sequence[PointId], new: Mapping[str, Column], *, only_absent: bool = False
     ) -> None:
-        """One vector of existing points; see Wire."""
-        from changeover.cluster.vectors import checked
+        """Vectors of existing points; see Wire."""
+        from changeover.cluster.vectors import as_json, rows_with
 
-        values, present = checked(values, ids, vector)
-        points = [{"id": i, "vector": {vector: v}} for i, v, there in zip(ids, values, present, strict=True) if there]
+        points = [
+            {"id": point, "vector": {target: as_json(value) for target, value in vectors.items()}}
+            for point, vectors in zip(ids, rows_with(new, ids), strict=True)
+            if vectors
+        ]
         if not points:
             return
         body: dict[str, Any] = {"points": points}
-        body |= {"update_filter": {"must_not": [{"has_vector": vector}]}} if only_absent else {}
+        body |= {"update_filter": {"must_not": [{"has_vector": target} for target in new]}} if only_absent else {}
         self._write("PUT", f"/collections/{segment(name)}/points/vectors?wait=true", body)
 
     def delete(self, name: str, ids: Sequence[PointId]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from changeover.decision.questions import by_id
-from changeover.embed.model import ModelSpec
+from changeover.embed.model import Encoder, ModelSpec
 from changeover.errors import UsageError
 
 Avoid = Literal["none", "dimensions", "quantization", "linear-map"]
@@ -17,6 +17,26 @@ RouteName = Literal["in-place", "blue-green", "side-by-side", "hybrid", "dimensi
 Writers = Literal["none", "dual", "unknown"]
 CutoverMode = Literal["manual", "when-ready", "never"]
 Cleanup = Literal["keep", "after-window"]
+Reduction = Literal["leading", "pca"]
+MapMethod = Literal["ridge", "procrustes"]
+QuantizationKind = Literal[
+    "none",
+    "scalar",
+    "product-x4",
+    "product-x8",
+    "product-x16",
+    "product-x32",
+    "product-x64",
+    "binary",
+    "binary-1.5",
+    "binary-2",
+    "turbo-1",
+    "turbo-1.5",
+    "turbo-2",
+    "turbo-4",
+    "turbo-8",
+]
+QueryEncoding = Literal["default", "binary", "scalar4bits", "scalar8bits"]
 
 
 class _Group(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -42,12 +62,52 @@ class VectorAnswer(_Group, frozen=True, kw_only=True):
     name: str | None = None
     distance: str | None = None
     on_disk: bool | None = None
+    carried_name: str | None = None
+    """Both models live in a new collection: the name that an unnamed old vector gets there."""
+    reserve: str | None = None
+    """A further vector name that the new collection is made with, for the next migration."""
+    reserve_dimension: Annotated[int, msgspec.Meta(ge=1, le=65536)] | None = None
 
 
 class TargetAnswer(_Group, frozen=True, kw_only=True):
-    """The new collection (blue-green)."""
+    """What the new vectors or the new collection are to be."""
 
     collection: str | None = None
+    """Name of the new collection (blue-green)."""
+    dimension: Annotated[int, msgspec.Meta(ge=1, le=65536)] | None = None
+    """Numbers kept when the stored vectors are cut."""
+    reduction: Reduction | None = None
+    """How they are cut: the leading numbers, or after a rotation by their own principal components."""
+    same_name: bool | None = None
+    """Without zero downtime: the old collection is removed after verification and its name becomes the alias."""
+
+
+class SparseAnswer(_Group, frozen=True, kw_only=True):
+    """The sparse side of a hybrid search."""
+
+    encoder: Encoder | None = None
+    model: str | None = None
+    path: str | None = None
+    language: str | None = None
+    average_length: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    name: str | None = None
+
+
+class QuantizationAnswer(_Group, frozen=True, kw_only=True):
+    """The storage of vectors that stay as they are."""
+
+    kind: QuantizationKind | None = None
+    query_encoding: QueryEncoding | None = None
+    always_ram: bool | None = None
+    least_recall: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """Recall@10 against exact search that the changed collection must reach."""
+
+
+class MapAnswer(_Group, frozen=True, kw_only=True):
+    """The learned linear map."""
+
+    anchors: Annotated[int, msgspec.Meta(ge=50, le=100_000)] | None = None
+    method: MapMethod | None = None
 
 
 class AliasAnswer(_Group, frozen=True, kw_only=True):
@@ -90,6 +150,9 @@ class Answers(_Group, frozen=True, kw_only=True):
     text: TextAnswer = TextAnswer()
     vector: VectorAnswer = VectorAnswer()
     target: TargetAnswer = TargetAnswer()
+    sparse: SparseAnswer = SparseAnswer()
+    quantization: QuantizationAnswer = QuantizationAnswer()
+    map: MapAnswer = MapAnswer()
     alias: AliasAnswer = AliasAnswer()
     writers: Writers | None = None
     queries: QueriesAnswer = QueriesAnswer()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
-from changeover.decision.route import GATES
+from changeover.decision.route import MODES
 from changeover.routes.job import server_version
 from changeover.survey.describe import in_bytes, vector_words
 from changeover.survey.model import Survey
@@ -70,12 +70,10 @@ def text(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 def route(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Every gate, held or not."""
     lines = []
-    for name, gates in GATES.items():
+    for name, gates in MODES.items():
         for gate in gates:
-            held = gate.holds(survey, answers)
-            lines.append(
-                f"{'yes' if held else 'no '} {name}: {gate.name}" + ("" if held else f" ({gate.reason(survey)})")
-            )
+            reason = gate.closed(survey, answers)
+            lines.append(f"{'no ' if reason else 'yes'} {name}: {gate.name}" + (f" ({reason})" if reason else ""))
     return tuple(lines)
 
 

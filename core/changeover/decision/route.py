@@ -1,4 +1,8 @@
-"""The gates of each route as named rows, and the route that follows from survey and answers."""
+"""The gates of each route and each way of carrying it out as named rows, and the route that follows from the answers.
+
+A route says what becomes of the vectors; its mode says where: in place, in the collection that serves, or blue-green,
+in a new one behind an alias.
+"""
 
 from __future__ import annotations
 
@@ -8,86 +12,136 @@ import msgspec
 
 from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers, RouteName
-from changeover.routes.job import server_version, unnamed_shape
+from changeover.errors import ChangeoverError
+from changeover.plan.model import Mode
+from changeover.quality.reduction import reduction_closed
+from changeover.routes.job import server_version, source_vector, unnamed_shape
 from changeover.survey.model import Survey
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """One condition of a route: `reason` says why it is closed, in words, when it does not hold."""
+    """One condition: `closed` says why it does not hold, in words; "" when it holds."""
 
     name: str
-    holds: Callable[[Survey, Answers], bool]
-    reason: Callable[[Survey], str]
+    closed: Callable[[Survey, Answers], str]
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """The route that follows, or None with the reasons."""
+    """The route that follows and how it is carried out, or None with the reasons."""
 
     route: RouteName | None
+    mode: Mode | None = None
     reasons: tuple[str, ...] = ()
 
 
-def _dense(survey: Survey) -> bool:
-    return any(vector.kind == "dense" for vector in survey.vectors)
+def _unless(holds: bool, reason: str) -> str:
+    return "" if holds else reason
 
 
-DENSE = Gate(
-    name="dense vector",
-    holds=lambda s, a: _dense(s),
-    reason=lambda s: f"{s.collection} has no dense vector to replace",
-)
+def _dense(survey: Survey, answers: Answers) -> str:
+    there = any(vector.kind == "dense" for vector in survey.vectors)
+    return _unless(there, f"{survey.collection} has no dense vector to start from")
 
-GATES: dict[RouteName, tuple[Gate, ...]] = {
+
+def _writes(survey: Survey, answers: Answers) -> str:
+    return _unless(survey.cluster.rights.write_points, "the key may not write points")
+
+
+def _adds(survey: Survey, answers: Answers) -> str:
+    version = server_version(survey)
+    if supports("add_vector_safe", version):
+        return ""
+    if not supports("add_vector", version):
+        return f"vectors cannot be added on {version}"
+    return f"{version} can drop a fresh vector during an optimization; fixed in 1.18.1"
+
+
+def _changes(survey: Survey, answers: Answers) -> str:
+    return _unless(survey.cluster.rights.write_collection, "the key may not change this collection")
+
+
+def _manages(survey: Survey, answers: Answers) -> str:
+    return _unless(survey.cluster.rights.manage, "the key may not create collections and aliases (manage right)")
+
+
+def _configures(survey: Survey, answers: Answers) -> str:
+    return _unless(survey.cluster.rights.manage, "the key may not change the collection's configuration (manage right)")
+
+
+def _name_stays(survey: Survey, answers: Answers) -> str:
+    asked = answers.target.same_name is True and answers.zero_downtime is False
+    return "the old collection is to give its name to a new one" if asked else ""
+
+
+def _cut(survey: Survey, answers: Answers) -> str:
+    if _dense(survey, answers):
+        return ""
+    vector, size = source_vector(survey, answers), answers.target.dimension
+    if (vector.size or 0) < 2:
+        return f"{vector.name or 'the vector'} has {vector.size} number, which cannot be cut"
+    if size is not None and size >= (vector.size or 0):
+        return f"the stored vectors have {vector.size} numbers, and {size} are asked for"
+    if vector.datatype not in (None, "float32", "float16"):
+        return f"the vectors are stored as {vector.datatype}, so their numbers are no longer those of the model"
+    return reduction_closed(answers.target.reduction or "leading", vector.distance)
+
+
+def _quantized(survey: Survey, answers: Answers) -> str:
+    from changeover.quality import storage
+
+    kind = answers.quantization.kind
+    if kind is None or _dense(survey, answers):
+        return ""
+    return storage.closed(kind, source_vector(survey, answers), server_version(survey))
+
+
+def _encodes(survey: Survey, answers: Answers) -> str:
+    version, encoder = server_version(survey), answers.sparse.encoder
+    if encoder == "server-bm25":
+        return _unless(supports("server_bm25", version), f"{version} has no BM25 of its own; it came with 1.15.2")
+    if encoder == "text-index":
+        return _unless(supports("text_scoring", version), f"text indexes score from 1.20 on; this is {version}")
+    return ""
+
+
+def _new_model(survey: Survey, answers: Answers) -> str:
+    model = answers.model
+    if model is not None and (model.provider == "qdrant" or model.kind != "dense"):
+        return "a map needs vectors of the new model at hand, one for each text"
+    return ""
+
+
+DENSE = Gate(name="a dense vector", closed=_dense)
+WRITES = Gate(name="right to write points", closed=_writes)
+
+MODES: dict[Mode, tuple[Gate, ...]] = {
     "in-place": (
         DENSE,
-        Gate(
-            name="server from 1.18.1",
-            holds=lambda s, a: supports("add_vector_safe", server_version(s)),
-            reason=lambda s: (
-                f"vectors cannot be added on {server_version(s)}"
-                if not supports("add_vector", server_version(s))
-                else f"{server_version(s)} can drop a fresh vector during an optimization; fixed in 1.18.1"
-            ),
-        ),
-        Gate(
-            name="right to change the collection",
-            holds=lambda s, a: s.cluster.rights.write_collection,
-            reason=lambda s: "the key may not change this collection",
-        ),
+        Gate(name="server from 1.18.1", closed=_adds),
+        Gate(name="right to change the collection", closed=_changes),
+        WRITES,
+        Gate(name="the collection keeps its name", closed=_name_stays),
     ),
-    "blue-green": (
+    "blue-green": (DENSE, Gate(name="manage right", closed=_manages), WRITES),
+}
+"""How a route is carried out."""
+
+GATES: dict[RouteName, tuple[Gate, ...]] = {
+    "in-place": (),
+    "blue-green": (),
+    "side-by-side": (),
+    "hybrid": (Gate(name="the server knows the encoder", closed=_encodes),),
+    "dimensions": (DENSE, Gate(name="vectors that can be cut", closed=_cut)),
+    "quantization": (
         DENSE,
-        Gate(
-            name="one model serves afterwards",
-            holds=lambda s, a: not a.keep_both,
-            reason=lambda s: "both models are to stay live, and the new collection holds the new one only",
-        ),
-        Gate(
-            name="manage right",
-            holds=lambda s, a: s.cluster.rights.manage,
-            reason=lambda s: "the key may not create collections and aliases (manage right)",
-        ),
+        Gate(name="right to configure", closed=_configures),
+        Gate(name="the server knows the kind", closed=_quantized),
     ),
+    "linear-map": (DENSE, Gate(name="a model to map to", closed=_new_model)),
 }
-
-NOT_YET: dict[RouteName, str] = {
-    "side-by-side": "both vectors stay in place after the in-place route; there is no route of its own in this version",
-    "hybrid": "this version adds dense vectors only",
-    "dimensions": "this version re-embeds only",
-    "quantization": "this version re-embeds only",
-    "linear-map": "this version re-embeds only",
-}
-
+"""What a route needs beside its mode."""
 
 REFUSED: tuple[tuple[str, Callable[[Answers], bool], str], ...] = (
-    ("avoid", lambda a: a.avoid not in (None, "none"), f"{NOT_YET['dimensions']}; answer none"),
-    ("add_sparse", lambda a: bool(a.add_sparse), f"{NOT_YET['hybrid']}; answer false"),
-    ("limits.spend", lambda a: a.limits.spend is not None, "this version does not stop at a sum; leave it out"),
-    (
-        "queries.title_field",
-        lambda a: a.queries.title_field is not None,
-        "this version reads labelled queries from a file; give queries.file",
-    ),
     ("rollback", lambda a: bool(a.rollback), "this version has no way back of its own; leave it out"),
     ("cleanup", lambda a: a.cleanup != "keep", "this version removes nothing; answer keep"),
 )
@@ -99,36 +153,85 @@ def refused(answers: Answers) -> tuple[str, ...]:
     return tuple(f"{question}: {reason}" for question, given, reason in REFUSED if given(answers))
 
 
+def wanted(answers: Answers) -> RouteName | None:
+    """The route that the four questions lead to; None where only where it is done is left to choose."""
+    if answers.route not in (None, "in-place", "blue-green"):
+        return answers.route
+    if answers.avoid in ("dimensions", "quantization", "linear-map"):
+        return answers.avoid
+    if answers.add_sparse:
+        return "hybrid"
+    return "side-by-side" if answers.keep_both else None
+
+
+def only_configures(route: RouteName | None, answers: Answers) -> bool:
+    """Whether the route writes no points: it is one change of the collection that serves."""
+    lexical = route == "hybrid" and answers.sparse.encoder == "text-index" and answers.model is None
+    return route == "quantization" or lexical
+
+
 def closed(route: RouteName, survey: Survey, answers: Answers) -> tuple[str, ...]:
-    """Why the route is closed; () when it is open."""
-    if route in NOT_YET:
-        return (NOT_YET[route],)
-    return tuple(gate.reason(survey) for gate in GATES[route] if not gate.holds(survey, answers))
+    """Why the route (or the mode of that name) is closed; () when it is open. Some mode of a route must be open."""
+    reasons = _reasons(GATES[route], survey, answers)
+    if route in MODES:
+        return (*reasons, *mode_closed(route, survey, answers))
+    if reasons or only_configures(route, answers):
+        more = _changes(survey, answers) if route == "hybrid" else ""
+        return (*reasons, *([more] if more else []))
+    ways = [mode_closed(mode, survey, answers) for mode in MODES]
+    return () if not all(ways) else tuple(dict.fromkeys(reason for way in ways for reason in way))
 
 
-def proposed(survey: Survey, answers: Answers) -> RouteName | None:
-    """In place when it is open and the collection's vectors are named; else blue-green; else what is open."""
-    unnamed = unnamed_shape(survey)
-    open_routes = [route for route in GATES if not closed(route, survey, answers)]
-    if unnamed and "blue-green" in open_routes:
-        return "blue-green"
-    return open_routes[0] if open_routes and not (unnamed and open_routes == ["in-place"]) else None
+def mode_closed(mode: Mode, survey: Survey, answers: Answers) -> tuple[str, ...]:
+    """Why nothing can be done in this way here; () when it can."""
+    return _reasons(MODES[mode], survey, answers)
+
+
+def proposed(survey: Survey, answers: Answers) -> Mode | None:
+    """In place when it is open and the collection's vectors are named; else blue-green; else what is open.
+
+    An unnamed collection is changed in place only by one who asked for it: its shape changes for good (measured).
+    """
+    open_modes = [mode for mode in MODES if not mode_closed(mode, survey, answers)]
+    if unnamed_shape(survey):
+        return "blue-green" if "blue-green" in open_modes else None
+    return open_modes[0] if open_modes else None
 
 
 def choose(survey: Survey, answers: Answers) -> Chosen:
-    """The answered route if it is open, the proposed one if none was answered; else None with reasons."""
+    """The route that the answers lead to, if it is open; else None with the reasons."""
     if unwanted := refused(answers):
         return Chosen(route=None, reasons=unwanted)
-    if answers.route is not None:
-        reasons = closed(answers.route, survey, answers)
-        return Chosen(route=None if reasons else answers.route, reasons=tuple(f"{answers.route}: {r}" for r in reasons))
-    route = proposed(survey, answers)
+    route = wanted(answers)
     if route is not None:
-        return Chosen(route=route)
-    reasons = tuple(f"{name}: {reason}" for name in GATES for reason in closed(name, survey, answers))
-    unnamed = (
-        "in-place: an unnamed collection changes its shape for good; answer route = in-place to take it all the same"
+        try:
+            reasons = closed(route, survey, answers)
+        except ChangeoverError as error:
+            reasons = (str(error),)
+        if reasons:
+            return Chosen(route=None, reasons=tuple(f"{route}: {reason}" for reason in reasons))
+        if only_configures(route, answers):
+            return Chosen(route=route, mode="in-place")
+    asked: Mode | None = answers.route if answers.route in MODES else None  # type: ignore[assignment]
+    mode = asked or proposed(survey, answers)
+    reasons = mode_closed(mode, survey, answers) if mode is not None else ()
+    if mode is not None and not reasons:
+        return Chosen(route=route or mode, mode=mode)
+    if asked is not None:
+        return Chosen(route=None, reasons=tuple(f"{asked}: {reason}" for reason in reasons))
+    return Chosen(route=None, reasons=_why_none(survey, answers))
+
+
+def _why_none(survey: Survey, answers: Answers) -> tuple[str, ...]:
+    reasons = tuple(f"{mode}: {reason}" for mode in MODES for reason in mode_closed(mode, survey, answers))
+    if mode_closed("in-place", survey, answers):
+        return reasons
+    return (
+        *reasons,
+        "in-place: an unnamed collection changes its shape for good; answer route = in-place to take it all the same",
     )
-    return Chosen(
-        route=None, reasons=reasons if "in-place" in {r.split(":")[0] for r in reasons} else (*reasons, unnamed)
-    )
+
+
+def _reasons(gates: tuple[Gate, ...], survey: Survey, answers: Answers) -> tuple[str, ...]:
+    found = (gate.closed(survey, answers) for gate in gates)
+    return tuple(dict.fromkeys(reason for reason in found if reason))

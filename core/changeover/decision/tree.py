@@ -13,7 +13,7 @@ from changeover.checks.new_model import not_normalised
 from changeover.decision import evidence as says
 from changeover.decision.answers import Answers, set_answer, value_of
 from changeover.decision.questions import Choice, Question, by_id
-from changeover.decision.route import NOT_YET, choose, closed, proposed
+from changeover.decision.route import choose, closed, proposed
 from changeover.errors import ChangeoverError
 from changeover.routes import names
 from changeover.routes.job import BATCH, STREAMS, batch_of, name_in_use, source_vector, taken_names
@@ -62,7 +62,7 @@ def _always(survey: Survey, answers: Answers, probes: Probes) -> bool:
 
 
 def _route_is(route: str) -> When:
-    return lambda survey, answers, probes: choose(survey, answers).route == route
+    return lambda survey, answers, probes: choose(survey, answers).mode == route
 
 
 def _model_by(*providers: str) -> When:
@@ -100,20 +100,25 @@ def bare(answers: Answers, part: str) -> Answers:
 
 
 def _avoid(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    return tuple(
-        AskedChoice(choice=c, open=c.value == "none", reason="" if c.value == "none" else NOT_YET[c.value])  # type: ignore[index]
-        for c in question.choices
-    )
+    asked = []
+    for choice in question.choices:
+        if choice.value == "none":
+            asked.append(AskedChoice(choice=choice))
+            continue
+        reasons = closed(choice.value, survey, answers)  # type: ignore[arg-type]
+        asked.append(AskedChoice(choice=choice, open=not reasons, reason="; ".join(reasons)))
+    return tuple(asked)
 
 
 def _add_sparse(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
     yes, no = question.choices
-    return AskedChoice(choice=yes, open=False, reason=NOT_YET["hybrid"]), AskedChoice(choice=no)
+    reasons = closed("hybrid", survey, answers)
+    return AskedChoice(choice=yes, open=not reasons, reason="; ".join(reasons)), AskedChoice(choice=no)
 
 
 def _keep_both(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
     yes, no = question.choices
-    reasons = closed("in-place", survey, answers)
+    reasons = closed("side-by-side", survey, answers)
     return AskedChoice(choice=yes, open=not reasons, reason="; ".join(reasons)), AskedChoice(choice=no)
 
 
@@ -158,7 +163,7 @@ def _new_vector(survey: Survey, answers: Answers, probes: Probes) -> str | None:
 
     if answers.model is None or not (answers.model.name or answers.model.path):
         return None
-    mode = "in-place" if choose(survey, answers).route == "in-place" else "blue-green"
+    mode = "in-place" if choose(survey, answers).mode == "in-place" else "blue-green"
     dimension = (probes.new_model.dimension if probes.new_model else None) or answers.model.dimension or 0
     if mode == "blue-green" and not dimension:
         return None  # the old name would hide a forgotten query model if the sizes turn out to be equal
@@ -240,7 +245,7 @@ TREE: tuple[Row, ...] = (
     Row(
         "alias.name",
         lambda s, a, p: (
-            choose(s, a).route == "blue-green" and (a.alias.name is not None or name_in_use(s, a) == s.collection)
+            choose(s, a).mode == "blue-green" and (a.alias.name is not None or name_in_use(s, a) == s.collection)
         ),
         _alias,
         says.names,

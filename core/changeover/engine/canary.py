@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from changeover.cluster.api import Gateway
+from changeover.cluster.api import Gateway, Query
 from changeover.cluster.errors import ClusterError
 from changeover.engine import events as ev
 from changeover.engine.context import Context
+from changeover.plan.model import FromText, FromVector
+from changeover.survey.template import render
 
 INTERVAL_S = 0.1
 WINDOW = 200
@@ -24,10 +27,10 @@ BASELINE = 30
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """One search vector and the vector name that it is for."""
+    """What one search asks with, and the vector name that it searches."""
 
     using: str
-    vector: list[float]
+    query: Any
 
 
 class CanaryTask:
@@ -60,9 +63,13 @@ class CanaryTask:
             return
         self._sides[0] = [Probe(source, p.vectors[source]) for p in points if _is_dense(p.vectors.get(source))]
 
-    def add_new(self, vectors: Sequence[Sequence[float]]) -> None:
+    def add_new(self, queries: Sequence[Query]) -> None:
         """Searches for the new side, once the model is loaded."""
-        self._sides[1] = [Probe(self._ctx.job.target_vector, list(map(float, v))) for v in vectors]
+        self._sides[1] = [Probe(self._ctx.job.target_vector, query) for query in queries]
+
+    def rename(self, vector: str) -> None:
+        """The new side is searched with the same vectors under this name."""
+        self._sides[1] = [Probe(vector, probe.query) for probe in self._sides[0]]
 
     def prefer_new(self) -> None:
         """The new side serves from now on."""
@@ -109,7 +116,7 @@ class CanaryTask:
             begun = time.perf_counter()
             try:
                 await self._gateway.search(
-                    self._ctx.job.name_in_use, probe.vector, using=probe.using, limit=10, timeout_s=30.0
+                    self._ctx.job.name_in_use, probe.query, using=probe.using, limit=10, timeout_s=30.0
                 )
             except ClusterError as problem:
                 error = error or problem
@@ -138,6 +145,41 @@ class CanaryTask:
     def _quantile(self, share: float, last: int = WINDOW) -> float:
         times = sorted(list(self._times)[-last:])
         return round(times[min(len(times) - 1, int(share * len(times)))], 3) if times else 0.0
+
+
+async def teach(ctx: Context) -> None:
+    """Give the canary searches for the new side: what the new vectors of some points of the collection are."""
+    assert ctx.canary is not None
+    job = ctx.job
+    make = job.make(job.target_vector)
+    if make is None:  # a carried vector serves on, perhaps under another name
+        ctx.canary.rename(job.target_vector)
+    elif isinstance(make, FromVector):
+        if ctx.folder.matrix.exists():
+            ctx.canary.add_new(await _computed(ctx, make))
+    elif isinstance(make, FromText):
+        points, _ = await ctx.gateway.scroll(job.source, limit=16)
+        texts = [text for point in points if (text := render(job.template, point.payload)).strip()]
+        if texts:
+            encoder = await asyncio.to_thread(ctx.encoder, make)
+            made = await asyncio.to_thread(encoder.embed_documents, texts[:4] if make.multi else texts)
+            ctx.canary.add_new([_plain(query) for query in made if query is not None])
+    if ctx.state.cutover is not None:
+        ctx.canary.prefer_new()
+
+
+async def _computed(ctx: Context, make: FromVector) -> list[list[float]]:
+    import numpy as np
+
+    points, _ = await ctx.gateway.scroll(ctx.job.source, limit=16, payload=False, vectors=[make.source])
+    stored = [p.vectors[make.source] for p in points if _is_dense(p.vectors.get(make.source))]
+    if not stored:
+        return []
+    return [list(map(float, row)) for row in ctx.matrix.apply(np.asarray(stored, dtype=np.float32))]
+
+
+def _plain(query: Any) -> Query:
+    return query.tolist() if getattr(query, "ndim", 0) == 1 else query  # type: ignore[no-any-return]
 
 
 def _is_dense(value: object) -> bool:

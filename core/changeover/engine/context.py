@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from changeover.cluster.api import Gateway, Wire
@@ -16,12 +17,16 @@ from changeover.engine.journal import Journal
 from changeover.engine.ledger import Ledger
 from changeover.engine.meter import Meter
 from changeover.engine.throttle import Throttle
-from changeover.plan.model import Job, Plan
+from changeover.errors import BudgetError, UsageError
+from changeover.plan.model import FromTerms, FromText, Job, Plan
 
 if TYPE_CHECKING:
-    from changeover.embed.protocol import Embedder
+    from changeover.embed.model import ModelSpec, SparseSpec
+    from changeover.embed.protocol import Encoder
     from changeover.engine.canary import CanaryTask
     from changeover.engine.desk import Desk
+    from changeover.engine.recipe import Recipe
+    from changeover.quality.matrix import Matrix
 
 
 @dataclass(kw_only=True)
@@ -41,11 +46,12 @@ class Context:
     """Steps that an earlier engine of this run began."""
     environ: dict[str, str]
     state: run_state.RunState
-    open_embedder: Callable[[], Embedder]
+    open_encoder: Callable[[ModelSpec | SparseSpec], Encoder]
+    """Opens a model or a sparse encoder (blocking)."""
     canary: CanaryTask | None = None
     desk: Desk | None = None
     clock: Callable[[], float] = time.time
-    _embedder: Embedder | None = field(default=None)
+    _encoders: dict[str, Encoder] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -53,13 +59,67 @@ class Context:
         """What the steps work on."""
         return self.plan.job
 
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How the new vectors are made."""
+        from changeover.engine.recipe import Recipe
+
+        return Recipe(self)
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The matrix that the run fitted; raises UsageError when its file is not there."""
+        from changeover.quality.matrix import Matrix
+
+        return Matrix.load(self.folder.matrix)
+
     @property
-    def embedder(self) -> Embedder:
-        """The new model; loaded on first use (blocking)."""
+    def server_embeds(self) -> bool:
+        """Whether the server makes the dense vectors (its own inference)."""
+        return self.job.model is not None and self.job.model.provider == "qdrant"
+
+    @property
+    def model(self) -> Encoder:
+        """The job's model; opened on first use (blocking)."""
+        if self.job.model is None:
+            raise UsageError("the plan names no model")
+        return self._opened("model", self.job.model)
+
+    def encoder(self, make: FromText | FromTerms) -> Encoder:
+        """What makes this vector; opened on first use (blocking)."""
+        return self._opened(make.vector, make.encoder) if isinstance(make, FromTerms) else self.model
+
+    def _opened(self, key: str, spec: ModelSpec | SparseSpec) -> Encoder:
         with self._lock:
-            if self._embedder is None:
-                self._embedder = self.open_embedder()
-            return self._embedder
+            if key not in self._encoders:
+                self._encoders[key] = self.open_encoder(spec)
+            return self._encoders[key]
+
+    def billed(self) -> int:
+        """Tokens that paid providers have counted in this process."""
+        from changeover.embed.protocol import tokens_billed
+
+        return sum(tokens_billed(encoder) for encoder in self._encoders.values())
+
+    def within_budget(self) -> None:
+        """Raise BudgetError when all engines of the run together have spent what was allowed."""
+        job = self.job
+        price = job.model.price_per_million_tokens if job.model is not None else None
+        allowed = self.state.spend if self.state.spend is not None else job.spend
+        if allowed is None or not price:
+            return
+        earlier = self.state.tokens - (self.state.metrics.tokens if self.state.metrics else 0)
+        spent = (earlier + self.billed()) / 1e6 * price
+        if spent >= allowed:
+            raise BudgetError(
+                f"{spent:,.2f} of the {allowed:,.2f} that may be spent on {job.model.label} is spent; what was written"  # type: ignore[union-attr]
+                f" stays. `changeover resume {self.folder.name} --spend N` goes on with a larger sum"
+            )
+
+    def close_encoders(self) -> None:
+        """Free what was opened."""
+        for encoder in self._encoders.values():
+            encoder.close()
 
     @property
     def in_place(self) -> bool:

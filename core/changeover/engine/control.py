@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-Verb = Literal["pause", "resume", "stop", "rate", "batch", "streams", "cutover"]
+Verb = Literal["pause", "resume", "stop", "rate", "batch", "streams", "spend", "cutover"]
 VERBS: tuple[str, ...] = get_args(Verb)
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
-
-import numpy as np
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.context import Context
+from changeover.engine.recipe import take
 from changeover.errors import UnreachableError
 from changeover.survey.model import PointId
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from changeover.cluster.api import Column, Page
 
-    from changeover.cluster.api import Page
+    Columns = Mapping[str, Column]
 
 T = TypeVar("T")
 
@@ -54,16 +53,16 @@ def patiently(ctx: Context, request: Callable[[], T]) -> T:
             waited += pause
 
 
-def deliver(ctx: Context, page: Page, rows: Sequence[int], values: NDArray[np.float32], *, guard: bool) -> Outcome:
-    """Write `values[i]` for `rows[i]` of the page; a NaN row means that the point gets no new vector.
+def deliver(ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, guard: bool) -> Outcome:
+    """Write entry i of every column for `rows[i]` of the page; a point without an entry gets no such vector.
 
-    In place only the new vector is written; blue-green the whole point. Raises ClusterError(STOP), StoppedError.
+    In place only the new vectors are written; blue-green the whole point. Raises ClusterError(STOP), StoppedError.
     """
     outcome = Outcome()
     size = max(1, ctx.throttle.effective_batch)
     positions = list(range(len(rows)))
     for start in range(0, len(positions), size):
-        _deliver(ctx, page, rows, values, positions[start : start + size], outcome, guard)
+        _deliver(ctx, page, rows, columns, positions[start : start + size], outcome, guard)
     return outcome
 
 
@@ -71,19 +70,22 @@ def _deliver(
     ctx: Context,
     page: Page,
     rows: Sequence[int],
-    values: NDArray[np.float32],
+    columns: Columns,
     part: list[int],
     outcome: Outcome,
     guard: bool,
 ) -> None:
     chosen = [rows[i] for i in part]
     try:
-        patiently(ctx, lambda: _write(ctx, page, chosen, values[part], guard))
+        patiently(
+            ctx,
+            lambda: _write(ctx, page, chosen, {name: take(column, part) for name, column in columns.items()}, guard),
+        )
         outcome.written += chosen
         return
     except ClusterError as error:
         if error.action is Action.MISSING:
-            _without_gone(ctx, page, rows, values, part, outcome, guard)
+            _without_gone(ctx, page, rows, columns, part, outcome, guard)
             return
         if error.action not in (Action.SPLIT, Action.SKIP):
             raise
@@ -94,24 +96,23 @@ def _deliver(
             ctx.throttle.learn_ceiling(len(part) // 2)
     middle = len(part) // 2
     for half in (part[:middle], part[middle:]):
-        _deliver(ctx, page, rows, values, half, outcome, guard)
+        _deliver(ctx, page, rows, columns, half, outcome, guard)
 
 
-def _write(ctx: Context, page: Page, rows: list[int], values: NDArray[np.float32], guard: bool) -> None:
+def _write(ctx: Context, page: Page, rows: list[int], columns: Columns, guard: bool) -> None:
     job = ctx.job
     if ctx.in_place:
         ids = [page.ids[row] for row in rows]
-        ctx.wire.update_vectors(job.target, ids, job.target_vector, values, only_absent=guard)
+        ctx.wire.update_vectors(job.target, ids, columns, only_absent=guard)
     else:
-        carry = {name: name for name in job.carry}
-        ctx.wire.upsert(job.target, page, rows, {job.target_vector: values}, carry=carry, insert_only=guard)
+        ctx.wire.upsert(job.target, page, rows, columns, carry=job.carry, insert_only=guard)
 
 
 def _without_gone(
     ctx: Context,
     page: Page,
     rows: Sequence[int],
-    values: NDArray[np.float32],
+    columns: Columns,
     part: list[int],
     outcome: Outcome,
     guard: bool,
@@ -121,7 +122,7 @@ def _without_gone(
     outcome.gone += [rows[i] for i in part if page.ids[rows[i]] not in there]
     left = [i for i in part if page.ids[rows[i]] in there]
     if left:
-        _deliver(ctx, page, rows, values, left, outcome, guard)
+        _deliver(ctx, page, rows, columns, left, outcome, guard)
 
 
 def existing(ctx: Context, collection: str, ids: Sequence[PointId]) -> set[PointId]:

@@ -9,7 +9,7 @@ from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
 
 POLL_S = 0.25
-MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000}
+MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000, "spend": 1_000_000_000}
 
 
 class Desk:
@@ -24,9 +24,13 @@ class Desk:
     async def run(self) -> None:
         """Answer requests for ever; cancelled when the engine ends."""
         while True:
-            for asked in self._inbox.read():
-                self._take_up(asked)
+            self.look()
             await asyncio.sleep(POLL_S)
+
+    def look(self) -> None:
+        """Answer what was asked since the last look, also before this engine started."""
+        for asked in self._inbox.read():
+            self._take_up(asked)
 
     def answer(self, asked: Ask, refused: str = "") -> None:
         """Write down that a request was taken up, or why it was not."""
@@ -55,17 +59,19 @@ class Desk:
                     self.answer(asked, "not ready yet: the run waits for the cutover after verification")
                 else:
                     self.cutover_asked = asked
-            case "rate" | "batch" | "streams":
+            case "rate" | "batch" | "streams" | "spend":
                 self._retune(asked)
 
     def _retune(self, asked: Ask) -> None:
         most = MOST[asked.verb]
-        least = 0 if asked.verb == "rate" else 1
+        least = 0 if asked.verb in ("rate", "spend") else 1
         value = asked.value
         if not isinstance(value, int | float) or not least <= value <= most:
             self.answer(asked, f"{asked.verb} must be a number from {least} to {most:,}")
             return
-        if asked.verb == "rate":
+        if asked.verb == "spend":
+            pass  # the journal keeps it: every engine of this run reads it there
+        elif asked.verb == "rate":
             self._ctx.throttle.retune(rate=float(value))
         elif asked.verb == "batch":
             self._ctx.throttle.retune(batch=int(value))

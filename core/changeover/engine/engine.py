@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Mapping
 
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
-from changeover.engine.canary import CanaryTask
+from changeover.engine.canary import CanaryTask, teach
 from changeover.engine.context import Context
 from changeover.engine.desk import Desk
 from changeover.engine.folder import RunFolder
@@ -72,6 +72,7 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        ctx.close_encoders()
         ctx.ledger.close()
         ctx.wire.close()
         await ctx.gateway.close()
@@ -89,19 +90,23 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
         )
     )
     ctx.desk = Desk(ctx)
+    ctx.desk.look()
     ctx.canary = CanaryTask(ctx, ctx.gateway)
     tasks.append(asyncio.create_task(ctx.desk.run()))
-    await ctx.canary.prepare()
-    await ctx.canary.baseline()
-    await _teach_canary(ctx)
-    tasks += [asyncio.create_task(ctx.canary.run()), asyncio.create_task(_measure(ctx))]
+    if ctx.job.keeps_serving:
+        await ctx.canary.prepare()
+        await ctx.canary.baseline()
+        await teach(ctx)
+        tasks.append(asyncio.create_task(ctx.canary.run()))
+    tasks.append(asyncio.create_task(_measure(ctx)))
     for step in ctx.plan.steps:
         if ctx.state.step(step.id).status == "done":
             continue
         ctx.emit(ev.StepStarted(at=ctx.clock(), step=step.id))
         detail = await _or_dead(STEPS[type(step)](ctx, step), tasks)
         ctx.emit(ev.StepDone(at=ctx.clock(), step=step.id, detail=detail))
-    ctx.emit(ctx.canary.event())
+    if ctx.job.keeps_serving:
+        ctx.emit(ctx.canary.event())
     return await _finish(ctx)
 
 
@@ -121,11 +126,18 @@ async def _or_dead(work: Awaitable[str], tasks: list[asyncio.Task[None]]) -> str
 async def _finish(ctx: Context) -> ExitCode:
     from changeover.report.build import write
 
-    cut = ctx.state.cutover is not None
-    summary = "finished: " + ("the new model serves" if cut else "both sides are there, nothing was cut over")
+    cut = ctx.state.cutover
+    summary = "finished: " + (cut.detail if cut is not None else ending(ctx.plan))
     ctx.emit(ev.RunFinished(at=ctx.clock(), summary=summary, report=ctx.folder.report.name))
     write(ctx.folder)
     return ExitCode.DONE
+
+
+def ending(plan: Plan) -> str:
+    """What a run without a cutover leaves behind."""
+    if plan.route == "quantization":
+        return "the storage is changed, the vectors are as they were"
+    return "both sides are there, nothing was cut over"
 
 
 def _stopped(ctx: Context, reason: str, code: ExitCode) -> ExitCode:
@@ -138,7 +150,7 @@ async def _open(
     folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], state: run_state.RunState
 ) -> Context:
     from changeover.cluster.connect import open_gateway, open_wire
-    from changeover.embed.protocol import load
+    from changeover.embed.protocol import load_encoder
 
     access, job = plan.job.access, plan.job
     until = time.monotonic() + OPENING_S
@@ -165,23 +177,8 @@ async def _open(
         begun_before=frozenset(step.id for step in state.steps if step.status != "waiting"),
         environ=environ,
         state=state,
-        open_embedder=lambda: load(job.model, environ),
+        open_encoder=lambda spec: load_encoder(spec, environ),
     )
-
-
-async def _teach_canary(ctx: Context) -> None:
-    """Give the canary searches for the new side: texts of the collection, embedded with the new model."""
-    from changeover.survey.template import render
-
-    assert ctx.canary is not None
-    embedder = await asyncio.to_thread(lambda: ctx.embedder)
-    points, _ = await ctx.gateway.scroll(ctx.job.source, limit=16)
-    texts = [text for point in points if (text := render(ctx.job.template, point.payload)).strip()]
-    if texts:
-        vectors = await asyncio.to_thread(embedder.embed_documents, texts)
-        ctx.canary.add_new(vectors.tolist())
-    if ctx.state.cutover is not None:
-        ctx.canary.prefer_new()
 
 
 async def _measure(ctx: Context) -> None:
@@ -209,6 +206,7 @@ async def _measure(ctx: Context) -> None:
                 rate=throttle.rate,
                 throttle=throttle.reason,
                 rss_bytes=resident_bytes(),
+                tokens=ctx.billed(),
             )
         )
 

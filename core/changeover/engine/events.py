@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from changeover.quality.model import QualityReport
+from changeover.quality.trials import MapTrial, SearchSetting
 from changeover.survey.model import PointId
 
 Level = Literal["info", "warning", "error"]
@@ -74,6 +75,8 @@ class Metrics(_Event, frozen=True, kw_only=True, tag="metrics"):
     throttle: str = ""
     """Why it goes slower than asked, in words; "" when it does not."""
     rss_bytes: int = 0
+    tokens: int = 0
+    """Tokens that the model's provider has billed since this engine started."""
 
 
 class Canary(_Event, frozen=True, kw_only=True, tag="canary"):
@@ -135,6 +138,32 @@ class Verified(_Event, frozen=True, kw_only=True, tag="verified"):
 
 class Evaluated(_Event, frozen=True, kw_only=True, tag="evaluated"):
     report: QualityReport
+
+
+class MatrixFitted(_Event, frozen=True, kw_only=True, tag="matrix-fitted"):
+    """The matrix of a computed vector was fitted and kept in the run folder."""
+
+    method: str
+    sampled: int
+    """Stored vectors or anchors that it was fitted on."""
+    digest: str
+    """SHA-256 of the matrix's file."""
+    trial: MapTrial | None = None
+    """A map on queries and documents that it has not seen."""
+
+
+class StorageMeasured(_Event, frozen=True, kw_only=True, tag="storage-measured"):
+    """Recall@10 against exact search on the collection itself."""
+
+    vector: str
+    asked: int
+    """Stored vectors asked with."""
+    settings: tuple[SearchSetting, ...]
+    default_recall: float
+    """With no search parameters given."""
+    p50_ms: float
+    after: bool
+    """Whether the storage had been changed already."""
 
 
 class Lamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,6 +246,8 @@ Event: TypeAlias = (
     | Log
     | Verified
     | Evaluated
+    | MatrixFitted
+    | StorageMeasured
     | CutoverReady
     | CutOver
     | Conflict

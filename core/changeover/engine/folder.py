@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "ledger.sqlite"
 
     @property
+    def matrix(self) -> Path:
+        """The matrix that this run fitted, for the application's queries too; only on routes that compute vectors."""
+        return self.path / "matrix.npz"
+
+    @property
     def lock(self) -> Path:
         """Locked by the one engine that works on the run."""
         return self.path / "lock"

@@ -19,15 +19,18 @@ class Mark(IntEnum):
 
     WRITTEN = 0
     BLANK = 1
-    """It has no text, so it gets no new vector."""
+    """It has no text (or no vector to compute from), so it gets no new vector."""
     SKIPPED = 2
     """Rejected by the model or the server; reported with its reason."""
+    PARTIAL = 3
+    """It got some of the new vectors: its text has no terms for a sparse one."""
 
 
 class Entry(NamedTuple):
     """One point of the ledger."""
 
     text: bytes
+    """Hash of what the new vectors were made from."""
     payload: bytes
     mark: Mark
 

@@ -8,20 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from changeover.embed.protocol import TextRejected
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.deliver import deliver, patiently
-from changeover.engine.hashes import payload_hash, text_hash
+from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import Entry, Mark
+from changeover.engine.recipe import Made, take
 from changeover.errors import StoppedError
-from changeover.survey.template import render
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from changeover.cluster.api import Filter, Page
     from changeover.survey.model import PointId
 
@@ -34,22 +29,21 @@ LOCAL_PROVIDERS = frozenset({"fastembed", "sandbox"})
 
 @dataclass
 class Batch:
-    """Points of one page that have to be embedded and written."""
+    """Points of one page whose new vectors have to be made and written."""
 
     page: Page
     rows: Sequence[int]
     guard: bool = False
     """Write only where the application has not written yet (insert-only, or where the vector is absent)."""
     only_stale: bool = False
-    """Leave points alone whose stored vector already fits their text; the page must hold the new vector."""
+    """Leave points alone whose stored new vectors already fit; the page must hold them."""
     base: Mapping[PointId, bytes | None] | None = None
     """Sweep: payload hash that the new side must still have right before the write; None where it must be absent."""
     done: Callable[[], None] = lambda: None
     """Called when everything is written and in the ledger."""
-    texts: list[str] = field(default_factory=list)
-    refused: dict[int, str] = field(default_factory=dict)
-    """Row -> reason of texts that the model refused."""
-    values: NDArray[np.float32] | None = None
+    basis: list[bytes] = field(default_factory=list)
+    """Per row, the hash of what its new vectors are made from."""
+    made: Made | None = None
 
 
 class Pipeline:
@@ -145,58 +139,49 @@ class Pipeline:
 
 
 def embed_workers(ctx: Context) -> int:
-    """Embedder threads: one for a local model, which uses all cores by itself; several to hide a network's latency."""
-    return 1 if ctx.job.model.provider in LOCAL_PROVIDERS else 3
+    """Embedder threads: one for what runs here and uses all cores by itself; several to hide a network's latency."""
+    remote = ctx.job.model is not None and ctx.job.model.provider not in LOCAL_PROVIDERS
+    return 3 if remote else 1
 
 
 def embed(ctx: Context, batch: Batch) -> None:
-    """Fill in `texts`, `values` (float32 (rows, dimension), NaN where there is no text) and `refused`."""
-    batch.texts = [render(ctx.job.template, batch.page.payload(row)) for row in batch.rows]
-    batch.values = np.full((len(batch.rows), ctx.job.dimension), np.nan, dtype=np.float32)
-    wanted = [i for i, text in enumerate(batch.texts) if text.strip()]
-    if not wanted:
-        return
-    texts = [batch.texts[i] for i in wanted]
-    with ctx.meter.busy("embed"):
-        try:
-            values = ctx.embedder.embed_documents(texts)
-        except TextRejected as error:
-            values = error.vectors
-            batch.refused = {batch.rows[wanted[r.index]]: r.reason for r in error.rejected}
-    for i, value in zip(wanted, values, strict=True):
-        row = batch.rows[i]
-        if len(value) != ctx.job.dimension:
-            batch.refused[row] = f"the model returned {len(value)} numbers instead of {ctx.job.dimension}"
-        elif np.isfinite(value).all():
-            batch.values[i] = value
-        else:
-            batch.refused.setdefault(row, "the model returned numbers that are not finite")
+    """Fill in `basis` and `made`."""
+    batch.basis = [ctx.recipe.basis(batch.page, row) for row in batch.rows]
+    batch.made = ctx.recipe.make(batch.page, batch.rows)
 
 
 def write(ctx: Context, batch: Batch) -> int:
-    """Write the batch and enter it into the ledger; returns how many points got a new vector."""
-    assert batch.values is not None
-    has_vector = [bool(np.isfinite(value).all()) for value in batch.values]
-    send = [i for i in range(len(batch.rows)) if not ctx.in_place or has_vector[i]]
+    """Write the batch and enter it into the ledger; returns how many points got new vectors."""
+    made = batch.made
+    assert made is not None
+    has = [made.has(i) for i in range(len(batch.rows))]
+    send = [i for i in range(len(batch.rows)) if not ctx.in_place or any(has[i])]
     if batch.base is not None:
         untouched = _untouched(ctx, batch)
         send = [i for i in send if batch.page.ids[batch.rows[i]] in untouched]
-    send = [i for i in send if not (batch.only_stale and _fits(ctx, batch, i))]
-    outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], batch.values[send], guard=batch.guard)
-    rejected = {**batch.refused, **outcome.rejected}
+    send = [i for i in send if not (batch.only_stale and ctx.recipe.fits(batch.page, batch.rows[i], made, i))]
+    columns = {name: take(column, send) for name, column in made.columns.items()}
+    outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], columns, guard=batch.guard)
+    rejected = {batch.rows[i]: reason for i, reason in made.refused.items()} | outcome.rejected
     gone = set(outcome.gone)
     entries = []
-    for row, text, there in zip(batch.rows, batch.texts, has_vector, strict=True):
+    for row, basis, there in zip(batch.rows, batch.basis, has, strict=True):
         if row in gone or (batch.base is not None and batch.page.ids[row] not in untouched):
             continue
-        mark = Mark.SKIPPED if row in rejected else Mark.WRITTEN if there else Mark.BLANK
+        mark = Mark.SKIPPED if row in rejected else _mark(there)
         payload = b"" if ctx.in_place else payload_hash(batch.page.payload(row))
-        entries.append((batch.page.ids[row], Entry(text_hash(text), payload, mark)))
+        entries.append((batch.page.ids[row], Entry(basis, payload, mark)))
     ctx.ledger.put(entries)
     for row, reason in rejected.items():
         ctx.emit(ev.Skipped(at=ctx.clock(), id=batch.page.ids[row], reason=reason))
     ctx.meter.add(len(batch.rows))
     return len(outcome.written)
+
+
+def _mark(there: list[bool]) -> Mark:
+    if all(there):
+        return Mark.WRITTEN
+    return Mark.PARTIAL if any(there) else Mark.BLANK
 
 
 def _untouched(ctx: Context, batch: Batch) -> set[PointId]:
@@ -213,21 +198,3 @@ def _untouched(ctx: Context, batch: Batch) -> set[PointId]:
     )
     now = {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
     return {point_id for point_id in ids if now.get(point_id) == batch.base.get(point_id)}
-
-
-def _fits(ctx: Context, batch: Batch, i: int) -> bool:
-    assert batch.values is not None
-    stored = batch.page.vector(batch.rows[i], ctx.job.target_vector)
-    if stored is None:
-        return False
-    return cosine(np.asarray(stored, dtype=np.float32), batch.values[i]) >= SAME_COSINE
-
-
-SAME_COSINE = 0.99
-"""Two embeddings of one text by one model are at least this close (quantised models vary with the batch)."""
-
-
-def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Cosine of two vectors; 0 when one of them is zero."""
-    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.dot(a, b)) / lengths if lengths else 0.0

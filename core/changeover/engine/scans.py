@@ -13,12 +13,12 @@ from changeover.engine import events as ev
 from changeover.engine.acks import Acked, SliceAcks
 from changeover.engine.context import Context
 from changeover.engine.deliver import existing, patiently
-from changeover.engine.hashes import payload_hash, text_hash
+from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import Entry, Mark
 from changeover.engine.pipeline import Batch
+from changeover.engine.recipe import text_paths
 from changeover.ids import id_key
-from changeover.plan.model import Slice
-from changeover.survey.template import paths, render
+from changeover.plan.model import FromTerms, Make, Slice
 
 if TYPE_CHECKING:
     from changeover.cluster.api import Filter, Page
@@ -63,8 +63,18 @@ PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 def text_payload(ctx: Context) -> bool | list[str]:
     """What of the payload is read: in place only the text's fields, where they are plain keys; else everything."""
-    wanted = list(paths(ctx.job.template))
-    return wanted if ctx.in_place and all(PLAIN_KEY.fullmatch(path) for path in wanted) else True
+    if not ctx.in_place:
+        return True
+    wanted = list(text_paths(ctx.job))
+    if not wanted:
+        return False
+    return wanted if all(PLAIN_KEY.fullmatch(path) for path in wanted) else True
+
+
+def copied(ctx: Context) -> tuple[str, ...]:
+    """Stored vectors that a write needs: those that new ones are computed from and, blue-green, those carried over."""
+    carried = () if ctx.in_place else tuple(ctx.job.carry)
+    return tuple(dict.fromkeys((*ctx.recipe.reads, *carried)))
 
 
 def walk(
@@ -107,7 +117,7 @@ def load(
     acks = SliceAcks(start if start is not None else part.start, points)
     lock = threading.Lock()
     job = ctx.job
-    vectors = () if ctx.in_place else job.carry
+    vectors = copied(ctx)
     payload = text_payload(ctx)
 
     def read(cursor: PointId | None, size: int) -> Page:
@@ -132,9 +142,10 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
     """
     job = ctx.job
     payload = text_payload(ctx)
+    basis = ctx.recipe.reads
 
     def read(cursor: PointId | None, size: int) -> Page:
-        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload)
+        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, vectors=basis)
 
     low = part.start
     for page, rows, following, last in walk(ctx, part, read):
@@ -169,10 +180,9 @@ def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | N
     """How a point of the source differs from what the ledger remembers; None when it does not."""
     if entry is None:
         return "new"
-    payload = page.payload(row)
-    if text_hash(render(ctx.job.template, payload)) != entry.text:
+    if ctx.recipe.basis(page, row) != entry.text:
         return "edited"
-    if not ctx.in_place and payload_hash(payload) != entry.payload:
+    if not ctx.in_place and payload_hash(page.payload(row)) != entry.payload:
         return "payload"
     return None
 
@@ -182,7 +192,7 @@ def again(
 ) -> Iterator[Batch]:
     """Read these points anew, whole, and have them embedded and written."""
     job = ctx.job
-    vectors: Sequence[str] = (job.target_vector,) if stale_only else () if ctx.in_place else job.carry
+    vectors = (*copied(ctx), *ctx.recipe.names) if stale_only else copied(ctx)
     payload = text_payload(ctx)
     size = max(1, ctx.throttle.effective_batch)
     for begin in range(0, len(ids), size):
@@ -199,21 +209,27 @@ def again(
 
 
 def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:
-    """In place: points of the slice without the new vector, although they have text and were not skipped.
+    """In place: points of the slice without one of the new vectors, although they have what it is made from.
 
     Presence is asked of the server (`has_vector`), since an upsert of the application can drop the vector
     (measured: 1.19.0 always, 1.18.3 in appendable segments).
     """
+    for make in ctx.recipe.makes:
+        yield from _missing(ctx, part, found, make, guard)
+
+
+def _missing(ctx: Context, part: Slice, found: Found, make: Make, guard: bool) -> Iterator[Batch]:
     job = ctx.job
-    absent: Filter = {"must_not": [{"has_vector": job.target_vector}]}
+    absent: Filter = {"must_not": [{"has_vector": make.vector}]}
     payload = text_payload(ctx)
+    basis = ctx.recipe.reads
 
     def read(cursor: PointId | None, size: int) -> Page:
-        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, filter=absent)
+        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, vectors=basis, filter=absent)
 
     for page, rows, _, _ in walk(ctx, part, read):
         entries = ctx.ledger.get([page.ids[row] for row in rows])
-        wanted = [row for row in rows if _lacks(ctx, page, row, entries.get(page.ids[row]))]
+        wanted = [row for row in rows if _lacks(ctx, page, row, make, entries.get(page.ids[row]))]
         if wanted:
             unexplained = [page.ids[row] for row in wanted if page.ids[row] in entries]
             found.add("missing", len(unexplained))
@@ -222,11 +238,11 @@ def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> 
             yield Batch(page=page, rows=wanted, guard=guard)
 
 
-def _lacks(ctx: Context, page: Page, row: int, entry: Entry | None) -> bool:
-    text = render(ctx.job.template, page.payload(row))
-    if not text.strip():
+def _lacks(ctx: Context, page: Page, row: int, make: Make, entry: Entry | None) -> bool:
+    if not ctx.recipe.can_make(make, page, row):
         return False
-    return entry is None or entry.mark is not Mark.SKIPPED or entry.text != text_hash(text)
+    explained = {Mark.SKIPPED, Mark.PARTIAL, Mark.BLANK} if isinstance(make, FromTerms) else {Mark.SKIPPED}
+    return entry is None or entry.mark not in explained or entry.text != ctx.recipe.basis(page, row)
 
 
 def _delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
@@ -282,13 +298,17 @@ def _settle(
     page = patiently(
         ctx,
         lambda: ctx.wire.scroll(
-            ctx.job.source, start=None, limit=len(differing), payload=True, filter={"must": [{"has_id": differing}]}
+            ctx.job.source,
+            start=None,
+            limit=len(differing),
+            payload=True,
+            vectors=ctx.recipe.reads,
+            filter={"must": [{"has_id": differing}]},
         ),
     )
     rows = []
     for row, point_id in enumerate(page.ids):
-        payload = page.payload(row)
-        entry = Entry(text_hash(render(ctx.job.template, payload)), payload_hash(payload), Mark.WRITTEN)
+        entry = Entry(ctx.recipe.basis(page, row), payload_hash(page.payload(row)), Mark.WRITTEN)
         rows.append((point_id, entry))
         if target.get(point_id) != entry.payload:
             reasons[point_id] = "written on the old side after the new side had changed it"

@@ -57,9 +57,16 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     quality: QualityReport | None = None
     ready: ev.CutoverReady | None = None
     cutover: ev.CutOver | None = None
+    tokens: int = 0
+    """Tokens billed by the model's provider, over all engines."""
+    spend: float | None = None
+    """Money at most, where a person changed the plan's limit."""
     skipped: int = 0
     skipped_sample: tuple[ev.Skipped, ...] = ()
     conflicts: tuple[ev.Conflict, ...] = ()
+    matrix: ev.MatrixFitted | None = None
+    storage: tuple[ev.StorageMeasured, ...] = ()
+    """Measured before and after a change of the storage."""
     warnings: int = 0
     errors: int = 0
     log: tuple[tuple[float, str, str], ...] = ()
@@ -146,6 +153,7 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
                 stopped=None,
                 paused="",
                 canary=None,
+                metrics=None,
             )
             words = "engine resumed" if again else "engine started"
             return _logged(state, event.at, "info", f"{words}, pid {event.pid}, server {event.server}")
@@ -165,7 +173,9 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             per_step = {**state.acked.get(event.step, {}), event.slice: event}
             return _replace(state, acked={**state.acked, event.step: per_step})
         case ev.Metrics():
-            return _replace(state, metrics=event, rates=(*state.rates[-(HISTORY - 1) :], event.points_per_s))
+            billed = state.tokens + event.tokens - (state.metrics.tokens if state.metrics else 0)
+            rates = (*state.rates[-(HISTORY - 1) :], event.points_per_s)
+            return _replace(state, metrics=event, rates=rates, tokens=billed)
         case ev.Canary():
             before = state.canary
             new = event.searches - (before.searches if before else 0)
@@ -182,6 +192,13 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             return _replace(state, verified=event)
         case ev.Evaluated():
             return _replace(state, quality=event.report)
+        case ev.MatrixFitted():
+            text = f"{event.method} matrix fitted on {event.sampled:,} vectors, sha256 {event.digest[:12]}"
+            return _logged(_replace(state, matrix=event), event.at, "info", text)
+        case ev.StorageMeasured():
+            when = "after the change" if event.after else "before the change"
+            text = f"{when}: recall@10 {event.default_recall:.3f} against exact search, {event.p50_ms:.1f} ms"
+            return _logged(_replace(state, storage=(*state.storage, event)), event.at, "info", text)
         case ev.CutoverReady():
             return _replace(state, ready=event, status="ready" if event.ready else state.status)
         case ev.CutOver():
@@ -191,6 +208,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
         case ev.Controlled():
             words = f"asked: {event.verb}" + ("" if event.value is None else f" {event.value}")
             words += f"; refused: {event.refused}" if event.refused else ""
+            if event.verb == "spend" and not event.refused and isinstance(event.value, int | float):
+                state = _replace(state, spend=float(event.value))
             return _logged(_replace(state, asked=(*state.asked[-49:], event)), event.at, "info", words)
         case ev.Paused():
             return _replace(state, paused=event.reason, status="paused")

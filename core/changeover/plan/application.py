@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import difflib
-import json
 
-from changeover.embed.model import ModelSpec
-from changeover.plan.model import Job
+from changeover.plan.calls import Call, quoted, searched_after, searched_before
+from changeover.plan.model import CreateTextIndex, Job, Step
+from changeover.quality.trials import SearchSetting
 
 WHOLE = 99
 """Lines of context: the call is short enough to show whole."""
 
 
-def diff(job: Job, alias: str = "") -> str:
+def diff(job: Job, alias: str = "", *, steps: tuple[Step, ...] = (), setting: SearchSetting | None = None) -> str:
     """A unified diff in Python for qdrant-client; `alias` is the one that blue-green swaps.
 
     Blue-green behind an alias: a build that speaks both models, deployed before the cutover. In place, and where the
-    alias is made by the cutover itself: the call as it is from the cutover on.
+    alias is made by the cutover itself: the call as it is from the cutover on. `setting` are the search parameters to
+    use with another quantization.
     """
-    before = _query(job.name_in_use, _model(job.old_model), _prefix(job.old_model), job.source_vector)
-    after = _query(alias or job.name_in_use, _model(job.model), _prefix(job.model), job.target_vector)
-    if job.mode == "in-place":
+    field = next((step.request.body["field_name"] for step in steps if isinstance(step, CreateTextIndex)), "")
+    old, new = searched_before(job), searched_after(job, setting=setting, text_field=field)
+    before, after = _one(job.name_in_use, old), _one(alias or job.name_in_use, new)
+    if old == new:
+        return "nothing: the call stays as it is\n"
+    if not job.makes:
+        note = "deploy this when the run has ended; until then the call works as it is"
+    elif job.mode == "in-place":
         note = "deploy this at the cutover; until the sweep has ended, write both vectors"
+        if job.make(job.target_vector) is None:
+            note = "deploy this at the cutover; the dense search works before and after it"
+    elif not alias:
+        note = "deploy this before the application starts again: the name is an alias then"
     elif alias != job.name_in_use:
         note = f"deploy this right after the cutover, which makes the alias {alias}"
+    elif job.target_vector in job.carry.values() and job.target_vector == job.source_vector:
+        note = "deploy this after the cutover; the dense search works before and after it"
     else:
-        after = _both(job, alias)
+        after = _both(alias, old, new)
         note = "deploy this before the cutover: it goes with whatever the alias serves"
     lines = difflib.unified_diff(
         before.split("\n"), after.split("\n"), "application.py", f"application.py  # {note}", lineterm="", n=WHOLE
@@ -33,44 +45,46 @@ def diff(job: Job, alias: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _query(name: str, model: str, prefix: str, using: str) -> str:
-    vector = [f"    using={_quoted(using)},"] if using else []
-    text = f"{_quoted(prefix)} + text" if prefix else "text"
+def _one(name: str, call: Call) -> str:
     return "\n".join(
         [
-            f"MODEL = {model}",
-            "",
+            *call.setup,
             "points = client.query_points(",
-            f"    collection_name={_quoted(name)},",
-            f"    query=embed(MODEL, {text}),",
-            *vector,
+            f"    collection_name={quoted(name)},",
+            *(f"    {line}" for line in call.arguments),
             "    limit=10,",
             ").points",
         ]
     )
 
 
-def _both(job: Job, alias: str) -> str:
-    old = (_model(job.old_model), _quoted(_prefix(job.old_model)), _using(job.source_vector))
-    new = (_model(job.model), _quoted(_prefix(job.model)), _using(job.target_vector))
+def _both(alias: str, old: Call, new: Call) -> str:
     return "\n".join(
         [
             "from qdrant_client.http.exceptions import UnexpectedResponse",
+            *old.setup,
+            *new.setup,
             "",
-            "# model, prefix of a query, vector name; the one that fitted last stands first",
-            f"SIDES = [({', '.join(old)}), ({', '.join(new)})]",
+            "",
+            "def by_old(text):",
+            "    return dict(",
+            *(f"        {line}" for line in old.arguments),
+            "    )",
+            "",
+            "",
+            "def by_new(text):",
+            "    return dict(",
+            *(f"        {line}" for line in new.arguments),
+            "    )",
+            "",
+            "",
+            "SIDES = [by_old, by_new]  # the one that fitted last stands first",
             "",
             "",
             "def search(text):",
             "    for side in list(SIDES):",
-            "        model, prefix, using = side",
             "        try:",
-            "            found = client.query_points(",
-            f"                collection_name={_quoted(alias)},",
-            "                query=embed(model, prefix + text),",
-            "                using=using,",
-            "                limit=10,",
-            "            )",
+            f"            found = client.query_points(collection_name={quoted(alias)}, limit=10, **side(text))",
             "        except UnexpectedResponse as error:",
             "            if error.status_code != 400:",
             "                raise",
@@ -80,20 +94,3 @@ def _both(job: Job, alias: str) -> str:
             '    raise RuntimeError("neither model fits the collection")',
         ]
     )
-
-
-def _model(model: ModelSpec | None) -> str:
-    return _quoted(model.label if model else "the old model")
-
-
-def _prefix(model: ModelSpec | None) -> str:
-    return model.query_prefix if model else ""
-
-
-def _using(vector: str) -> str:
-    return _quoted(vector) if vector else "None"
-
-
-def _quoted(text: str) -> str:
-    """As a Python string in double quotes."""
-    return json.dumps(text, ensure_ascii=False)

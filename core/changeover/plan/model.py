@@ -8,10 +8,46 @@ import msgspec
 
 from changeover.checks.model import Finding
 from changeover.decision.answers import Answers, RouteName
-from changeover.embed.model import ModelSpec
+from changeover.embed.model import ModelSpec, SparseSpec
 from changeover.survey.model import PointId
 
 Mode: TypeAlias = Literal["in-place", "blue-green"]
+
+
+class FromText(msgspec.Struct, frozen=True, kw_only=True, tag_field="input", tag="text"):
+    """A vector that the job's model makes from the job's text: dense, or one vector per token (`multi`)."""
+
+    vector: str
+    dimension: int
+    multi: bool = False
+
+
+class FromTerms(msgspec.Struct, frozen=True, kw_only=True, tag_field="input", tag="terms"):
+    """A sparse vector that an encoder makes from the job's text."""
+
+    vector: str
+    encoder: SparseSpec
+
+
+class FromVector(msgspec.Struct, frozen=True, kw_only=True, tag_field="input", tag="vector"):
+    """A vector computed from a stored one: cut, or mapped by a matrix that the run fits and keeps (`matrix.npz`)."""
+
+    vector: str
+    source: str
+    dimension: int
+    distance: str
+    source_distance: str = ""
+    """Of the stored vector, where it is another one."""
+    method: Literal["leading", "pca", "ridge", "procrustes"]
+
+    @property
+    def maps(self) -> bool:
+        """Whether it approximates another model's vectors, instead of cutting those that are there."""
+        return self.method in ("ridge", "procrustes")
+
+
+Make: TypeAlias = FromText | FromTerms | FromVector
+"""One new vector of every point: its name and what it is made from."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +98,57 @@ class RestoreIndexing(_Step, frozen=True, kw_only=True, tag="restore-indexing"):
     """Sends the exact former value; also sent when a run is given up."""
 
 
+class FitMatrix(_Step, frozen=True, kw_only=True, tag="fit-matrix"):
+    """Fit the matrix of a `FromVector` on stored vectors (pca) or on pairs with the new model (a map), and keep it.
+
+    A map that does not beat the old side on held-out queries ends the run here.
+    """
+
+    sample: int
+    """Stored vectors or anchor points read."""
+    queries: str = ""
+    """Labelled queries that a map is judged by; "" for queries made from `title_field`."""
+    title_field: str = ""
+
+
+class ChangeStorage(_Step, frozen=True, kw_only=True, tag="change-storage"):
+    """Another quantization or placement of vectors that stay; `undo` brings the former configuration back."""
+
+    request: Request
+    undo: Request
+
+
+class MeasureStorage(_Step, frozen=True, kw_only=True, tag="measure-storage"):
+    """Recall@10 of the vector against exact search, at several search parameters, and latency.
+
+    Below `least_recall` (0 before the change) the former configuration is sent and the run ends as not passed.
+    """
+
+    vector: str
+    least_recall: float = 0.0
+    sample: int = 100
+    """Stored vectors asked with."""
+
+
+class CreateTextIndex(_Step, frozen=True, kw_only=True, tag="create-text-index"):
+    """A text index with scoring on a payload field: lexical search without a vector (servers from 1.20)."""
+
+    request: Request
+
+
+class TakeSnapshot(_Step, frozen=True, kw_only=True, tag="take-snapshot"):
+    """A snapshot of the old collection before it is removed."""
+
+    request: Request
+
+
+class ReplaceByAlias(_Step, frozen=True, kw_only=True, tag="replace-by-alias"):
+    """Remove the verified old collection and give its name, as an alias, to the new one; searches see a gap."""
+
+    remove: Request
+    name: Request
+
+
 class Load(_Step, frozen=True, kw_only=True, tag="load"):
     """Read every slice of the source, embed its text, write the new vector (and, blue-green, everything else)."""
 
@@ -88,8 +175,10 @@ class Verify(_Step, frozen=True, kw_only=True, tag="verify"):
 
 
 class Evaluate(_Step, frozen=True, kw_only=True, tag="evaluate"):
-    queries: str
-    """Path of the JSONL file of labelled queries."""
+    queries: str = ""
+    """Path of the JSONL file of labelled queries; "" for known items made from `title_field`."""
+    title_field: str = ""
+    """Payload field whose values are the queries, each with its own point as the relevant one."""
     limit: int = 500
 
 
@@ -129,6 +218,12 @@ Step: TypeAlias = (
     | PatchVector
     | PauseIndexing
     | RestoreIndexing
+    | FitMatrix
+    | ChangeStorage
+    | MeasureStorage
+    | CreateTextIndex
+    | TakeSnapshot
+    | ReplaceByAlias
     | Load
     | CatchUp
     | WaitGreen
@@ -164,14 +259,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     source_vector: str
     """Vector being replaced; "" if unnamed."""
     target_vector: str
-    """Vector that the new model fills."""
-    carry: tuple[str, ...] = ()
-    """Blue-green: vectors of the source copied unchanged, "" for the unnamed one."""
-    model: ModelSpec
-    dimension: int
+    """Vector that the application searches after the cutover: one of `makes`, or the old one where it stays."""
+    makes: tuple[Make, ...] = ()
+    """The new vectors of every point; () where only the configuration changes."""
+    carry: dict[str, str] = {}
+    """Blue-green: vectors copied unchanged, name in the source -> name in the target; "" for the unnamed one."""
+    model: ModelSpec | None = None
+    """The model of `FromText`, and of the queries after the cutover."""
+    dimension: int = 0
+    """Of `target_vector`; 0 where that is sparse."""
     old_model: ModelSpec | None = None
-    template: str
-    """Text template over payload paths."""
+    template: str = ""
+    """Text template over payload paths; "" where no text is read."""
     batch: int = 256
     streams: int = 2
     rate: float | None = None
@@ -179,6 +278,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Blue-green under dual writes: never overwrite a point that the application wrote (>= 1.17)."""
     only_absent: bool = False
     """In place: write only where the vector is absent (update_filter, measured race-free on 1.18.3 and 1.19.0)."""
+    bridge: bool = False
+    """The new vectors are approximations by a linear map, to be replaced by re-embedding later."""
+    keeps_serving: bool = True
+    """Searches and writes go on all the while: catch-up and canary run."""
+    spend: float | None = None
+    """Money at most, at the model's price per million tokens."""
+
+    def make(self, vector: str) -> Make | None:
+        """How that vector is made, or None for one that is not made by this job."""
+        return next((make for make in self.makes if make.vector == vector), None)
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

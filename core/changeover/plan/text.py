@@ -11,6 +11,8 @@ from changeover.plan import model as pm
 from changeover.survey.describe import in_bytes
 from changeover.words import duration
 
+BRIDGE = "A bridge: these vectors approximate the new model's until the collection is re-embedded."
+
 Sign = Literal["+", "~", "-", " "]
 
 
@@ -36,8 +38,9 @@ def count_line(plan: pm.Plan) -> str:
 def estimate_lines(plan: pm.Plan) -> tuple[str, ...]:
     """The estimate, a line each."""
     e = plan.estimate
+    tokens = f", about {e.tokens:,} tokens" if e.tokens else ""
     lines = [
-        f"{e.points:,} points, about {e.tokens:,} tokens",
+        f"{e.points:,} points{tokens}",
         f"about {duration(e.seconds)} for the load ({e.basis})",
         f"disk up to {in_bytes(e.disk_bytes)}, memory about {in_bytes(e.memory_bytes)} more",
     ]
@@ -48,7 +51,9 @@ def estimate_lines(plan: pm.Plan) -> tuple[str, ...]:
 
 def as_text(plan: pm.Plan) -> str:
     """The whole plan for a terminal or a file."""
-    lines = [f"{plan.route}: {plan.job.source} -> {_goal(plan.job)}", ""]
+    lines = [f"{plan.route}: {plan.job.source} -> {goal(plan)}", ""]
+    if plan.job.bridge:
+        lines += [BRIDGE, ""]
     for line in render(plan):
         lines.append(f"  {line.sign} {line.text}")
         lines += [f"      {detail}" for detail in line.detail.splitlines()]
@@ -60,17 +65,37 @@ def as_text(plan: pm.Plan) -> str:
     return "\n".join([*lines, "", f"hash {plan.hash}"]) + "\n"
 
 
-def _goal(job: pm.Job) -> str:
-    vector = job.target_vector or "(unnamed)"
-    return f"vector {vector} by {job.model.label}" if job.mode == "in-place" else f"{job.target}, vector {vector}"
+def makes_line(make: pm.Make, job: pm.Job) -> str:
+    """One new vector in words: what it is made from, by what, and its size."""
+    if isinstance(make, pm.FromVector):
+        how = {"leading": "its first numbers", "pca": "its principal components"}.get(make.method, f"{make.method} map")
+        return f"{make.vector or '(unnamed)'}: {how} of {make.source or '(unnamed)'} ({make.dimension} numbers)"
+    if isinstance(make, pm.FromTerms):
+        return f"{make.vector}: text {job.template!r} -> {make.encoder.label}, {make.encoder.language} (sparse)"
+    model = job.model.label if job.model else "no model"
+    many = " per token" if make.multi else ""
+    return f"{make.vector or '(unnamed)'}: text {job.template!r} -> {model} ({make.dimension} numbers{many})"
+
+
+def goal(plan: pm.Plan) -> str:
+    """What the plan ends in, in a few words."""
+    job = plan.job
+    if not job.makes:
+        return plan.steps[0].title if len(plan.steps) == 1 else f"{job.target}, same vectors"
+    made = ", ".join(make.vector or "(unnamed)" for make in job.makes)
+    return f"new vector {made}" if job.mode == "in-place" else f"{job.target}, new vector {made}"
 
 
 def _sign(step: pm.Step) -> Sign:
     match step:
-        case pm.CreateCollection() | pm.CreateIndexes() | pm.AddVector() | pm.Load():
+        case pm.CreateCollection() | pm.CreateIndexes() | pm.AddVector() | pm.Load() | pm.CreateTextIndex():
             return "+"
         case pm.PatchVector() | pm.PauseIndexing() | pm.RestoreIndexing() | pm.SwapAlias() | pm.WriteMetadata():
             return "~"
+        case pm.ChangeStorage():
+            return "~"
+        case pm.ReplaceByAlias():
+            return "-"
         case _:
             return " "
 
@@ -80,23 +105,22 @@ def _detail(plan: pm.Plan, step: pm.Step) -> str:
     match step:
         case pm.CreateIndexes():
             return "\n".join(_request(request) for request in step.requests)
+        case pm.FitMatrix():
+            return f"on {step.sample:,} points, kept in the run folder as matrix.npz"
         case pm.Load():
-            carried = ", ".join(name or "(unnamed)" for name in job.carry)
-            also = f", carrying {carried} and the payload unchanged" if job.carry else ""
-            also = also or (", with the payload unchanged" if job.mode == "blue-green" else "")
-            return (
-                f"{len(step.slices)} slices, {job.batch} points per request, {job.streams} streams"
-                f"{f', at most {job.rate:,.0f} points/s' if job.rate else ''}{also}\n"
-                f"text {job.template!r} -> {job.model.label} ({job.dimension} numbers)"
-            )
+            return "\n".join([_how(job, len(step.slices)), *(makes_line(make, job) for make in job.makes)])
         case pm.CatchUp():
             return f"up to {step.passes} passes: new, edited and deleted points since the load"
         case pm.WaitGreen():
             return f"{step.collection} green and nothing queued, twice in a row"
         case pm.Verify():
-            return f"every id; {step.sample} points embedded anew, cosine at least {step.cosine}"
+            return f"every id; {step.sample} points made anew, cosine at least {step.cosine}"
         case pm.Evaluate():
-            return f"queries of {step.queries}"
+            return f"queries of {step.queries}" if step.queries else f"queries made from {step.title_field}"
+        case pm.MeasureStorage():
+            return f"{step.sample} stored vectors asked with, approximate against exact search"
+        case pm.ChangeStorage():
+            return f"{_request(step.request)}\nthe way back: {_request(step.undo)}"
         case pm.AwaitCutover():
             return {"manual": "a person types the name", "when-ready": "as soon as every lamp is on"}.get(
                 step.mode, "no cutover: the run ends here"
@@ -104,12 +128,24 @@ def _detail(plan: pm.Plan, step: pm.Step) -> str:
         case pm.SwapAlias():
             expected = step.expected or "nothing yet"
             return f"{_request(step.request)}\nonly while {step.alias} points to {expected}"
+        case pm.ReplaceByAlias():
+            return f"{_request(step.remove)}\n{_request(step.name)}\nonly when verified and nobody writes any more"
         case pm.SwitchApplication():
             return "nothing is sent: deploy the change below"
         case pm.Sweep():
             return "late writes to the old side are brought over; where both sides changed, the new side stays"
         case _:
             return _request(step.request)
+
+
+def _how(job: pm.Job, slices: int) -> str:
+    carried = ", ".join(was if was == name else f"{was or '(unnamed)'} as {name}" for was, name in job.carry.items())
+    also = f", carrying {carried or '(unnamed)'} and the payload unchanged" if job.carry else ""
+    also = also or (", with the payload unchanged" if job.mode == "blue-green" else "")
+    return (
+        f"{slices} slices, {job.batch} points per request, {job.streams} streams"
+        f"{f', at most {job.rate:,.0f} points/s' if job.rate else ''}{also}"
+    )
 
 
 def _request(request: pm.Request) -> str:

@@ -9,12 +9,13 @@ from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.state import RunState
 from changeover.plan.model import Load, Plan
+from changeover.plan.text import makes_line
 from changeover.quality.model import Verdict
+from changeover.report import changes
 from changeover.report.model import (
     Bar,
     Bars,
     Block,
-    Code,
     Facts,
     Items,
     Line,
@@ -40,14 +41,16 @@ def make(plan: Plan, events: Sequence[ev.Event], accepted: Sequence[str] = ()) -
     sections = (
         _migrated(plan, state),
         _service(plan, state),
-        _verification(state),
+        *changes.computed(plan, state),
+        *changes.storage(plan, state),
+        *((_verification(state),) if plan.job.makes or plan.job.mode == "blue-green" else ()),
         _quality(state),
         _timeline(plan, state, events),
         _differences(state, events),
         _left_out(state, events),
         _people(state, events, plan, accepted),
-        _application(plan),
-        _afterwards(plan, state),
+        changes.application(plan),
+        changes.afterwards(plan, state),
         _versions(plan, state, events),
     )
     return Report(title=f"Changeover of {plan.job.name_in_use}", outcome=outcome, tone=tone, sections=sections)
@@ -72,9 +75,9 @@ def _migrated(plan: Plan, state: RunState) -> Section:
         ("Route", plan.route),
         ("Cluster", job.access.url),
         ("Name that the application uses", job.name_in_use),
-        ("From", f"{_place(job.source, job.source_vector)}, model {old}"),
-        ("To", f"{_place(job.target, job.target_vector)}, model {job.model.label} ({job.dimension} dimensions)"),
-        ("Text", job.template),
+        ("From", f"collection {job.source}, {changes.named(job.source_vector)}, model {old}"),
+        ("To", f"collection {job.target}" + ("" if job.makes else ", the same vectors")),
+        *(("New vector", makes_line(make, job)) for make in job.makes),
         ("Vectors carried over", ", ".join(name or "the unnamed one" for name in job.carry) or "none"),
         ("Points when planned", f"{plan.estimate.points:,}"),
         ("Started", moment(state.started_at)),
@@ -137,7 +140,9 @@ def _quality(state: RunState) -> Section:
         said = "Not measured: no labelled queries were given, so this run proves completeness, not quality."
         return Section(title=title, blocks=(Paragraph(text=said),))
     tone = TONES[quality.verdict]
-    sides = (("old", quality.old), ("new", quality.new))
+    sides = (("old", quality.old), *((way.name, way.scores) for way in quality.variants))
+    if not quality.variants:
+        sides = (("old", quality.old), ("new", quality.new))
     rows = tuple(
         (score.metric, side, f"{score.mean:.3f}", f"{score.low:.3f} to {score.high:.3f}")
         for side, scores in sides
@@ -145,7 +150,7 @@ def _quality(state: RunState) -> Section:
     )
     blocks: list[Block] = [Paragraph(text=f"{quality.verdict}: {quality.reason}", tone=tone)]
     if rows:
-        blocks.append(Table(head=("Metric", "Model", "Mean", "95 % interval"), rows=rows))
+        blocks.append(Table(head=("Metric", "Side", "Mean", "95 % interval"), rows=rows))
     shown = tuple(
         Bar(label=f"{score.metric}, {side}", mean=score.mean, low=score.low, high=score.high)
         for side, scores in sides
@@ -288,29 +293,6 @@ def _people(state: RunState, events: Sequence[ev.Event], plan: Plan, accepted: S
     return Section(title="What people accepted and asked for", blocks=tuple(blocks))
 
 
-def _application(plan: Plan) -> Section:
-    said = "The application has to embed its queries with the new model, in the way the new vectors were made:"
-    return Section(title="What the application must change", blocks=(Paragraph(text=said), Code(text=plan.application)))
-
-
-def _afterwards(plan: Plan, state: RunState) -> Section:
-    job = plan.job
-    if job.mode == "blue-green":
-        back = (
-            f"To go back, point the alias {job.name_in_use} at {job.source} again with one create_alias; writes made "
-            f"since the cutover are only in {job.target}."
-        )
-        rest = f"{job.source} is kept as it was. Delete it when nobody needs it any more: it holds disk and memory."
-    else:
-        back = (
-            f"To go back, let the application search {_vector(job.source_vector)} with the old model again; its "
-            "vectors are kept, but points written since hold them only if the application writes both."
-        )
-        rest = f"{_vector(job.source_vector)} is kept. It holds disk and memory until it is removed."
-    lines = (back, rest) if state.cutover else (f"Nothing was cut over: {job.source} serves as before.", rest)
-    return Section(title="Going back, and cleaning up", blocks=(Items(lines=lines),))
-
-
 def _versions(plan: Plan, state: RunState, events: Sequence[ev.Event]) -> Section:
     engines = [event for event in events if isinstance(event, ev.EngineStarted)]
     rows = (
@@ -322,14 +304,6 @@ def _versions(plan: Plan, state: RunState, events: Sequence[ev.Event]) -> Sectio
         ("Warnings and errors in the journal", f"{state.warnings:,} and {state.errors:,}"),
     )
     return Section(title="Versions", blocks=(Facts(rows=rows),))
-
-
-def _place(collection: str, vector: str) -> str:
-    return f"collection {collection}, {_vector(vector)}"
-
-
-def _vector(name: str) -> str:
-    return f"vector {name}" if name else "the unnamed vector"
 
 
 def _sentence(text: str) -> str:

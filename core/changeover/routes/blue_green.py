@@ -11,8 +11,8 @@ from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
 from changeover.plan import model as plan
 from changeover.routes import common
-from changeover.routes.job import new_datatype, source_vector, swapped_alias
-from changeover.survey.model import Survey
+from changeover.routes.job import name_in_use, new_datatype, source_vector, swapped_alias
+from changeover.survey.model import Survey, Vector
 
 PARAMS = (
     "shard_number",
@@ -37,15 +37,16 @@ DEFAULT_INDEXING_THRESHOLD_KB = 10_000
 
 
 def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: str) -> tuple[plan.Step, ...]:
-    """Create, load with indexing off, restore, catch up, verify, swap the alias, sweep."""
+    """Create, load with indexing off, restore, catch up, verify, then swap the alias and sweep (or take the name)."""
     target = f"/collections/{quote(job.target, safe='')}"
     threshold = (survey.config.get("optimizer_config") or {}).get("indexing_threshold")
-    made: list[plan.Step] = [
+    steps: list[plan.Step] = [
+        *common.fitted(job, answers),
         plan.CreateCollection(
             id="create-collection",
             title=f"Create {job.target} like {job.source}",
             request=plan.Request(method="PUT", path=target, body=create_body(survey, answers, job)),
-        )
+        ),
     ]
     if survey.indexes:
         requests = tuple(
@@ -56,8 +57,8 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
             )
             for index in survey.indexes
         )
-        made.append(plan.CreateIndexes(id="create-indexes", title="Create the payload indexes", requests=requests))
-    made += [
+        steps.append(plan.CreateIndexes(id="create-indexes", title="Create the payload indexes", requests=requests))
+    steps += [
         _pause(survey, target),
         common.load(survey, job),
         plan.RestoreIndexing(
@@ -65,12 +66,42 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
             title="Restore indexing",
             request=_indexing(target, DEFAULT_INDEXING_THRESHOLD_KB if threshold is None else threshold),
         ),
-        common.catch_up(),
-        *common.proof(job, answers, bool(probes.queries)),
+        *common.catch_up(job),
+        *common.proof(job, answers, probes),
     ]
     if answers.cutover != "never":
-        made += [_swap(survey, answers, job), plan.Sweep(id="sweep", title="Bring late writes over")]
-    return (*made, *common.metadata(survey, job, job.target, run, probes))
+        steps += takes_name(survey, job) if same_name(survey, answers) else _swaps(survey, answers, job)
+    return (*steps, *common.metadata(survey, job, job.target, run, probes))
+
+
+def same_name(survey: Survey, answers: Answers) -> bool:
+    """Whether the old collection gives its name away: only without zero downtime, and where it is the name in use."""
+    stopped = answers.zero_downtime is False and answers.target.same_name is True
+    return stopped and name_in_use(survey, answers) == survey.collection
+
+
+def takes_name(survey: Survey, job: plan.Job) -> list[plan.Step]:
+    """Snapshot, remove, and give the name (and every alias, which goes with the collection) to the new one."""
+    source = f"/collections/{quote(job.source, safe='')}"
+    names = [job.source, *(alias.name for alias in survey.aliases)]
+    actions = [{"create_alias": {"alias_name": name, "collection_name": job.target}} for name in names]
+    return [
+        plan.TakeSnapshot(
+            id="take-snapshot",
+            title=f"Take a snapshot of {job.source}",
+            request=plan.Request(method="POST", path=f"{source}/snapshots?wait=true"),
+        ),
+        plan.ReplaceByAlias(
+            id="replace-by-alias",
+            title=f"Remove {job.source}; its name becomes an alias of {job.target}",
+            remove=plan.Request(method="DELETE", path=source),
+            name=plan.Request(method="POST", path="/collections/aliases", body={"actions": actions}),
+        ),
+    ]
+
+
+def _swaps(survey: Survey, answers: Answers, job: plan.Job) -> list[plan.Step]:
+    return [_swap(survey, answers, job), *common.sweep(job)]
 
 
 def _pause(survey: Survey, target: str) -> plan.PauseIndexing:
@@ -85,11 +116,14 @@ def _pause(survey: Survey, target: str) -> plan.PauseIndexing:
 
 
 def create_body(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
-    """The source's configuration with the replaced vector's new name, dimension and distance."""
+    """The source's configuration with the carried vectors, the new ones and, where asked for, a reserved name."""
     params = survey.config.get("params") or {}
     body: dict[str, Any] = {"vectors": _vectors(survey, answers, job)}
-    if params.get("sparse_vectors"):
-        body["sparse_vectors"] = _without_nulls(params["sparse_vectors"])
+    stored = params.get("sparse_vectors") or {}
+    sparse = {name: _without_nulls(stored[was]) for was, name in job.carry.items() if was in stored}
+    sparse |= {m.vector: common.sparse_params(m) for m in job.makes if isinstance(m, plan.FromTerms)}
+    if sparse:
+        body["sparse_vectors"] = sparse
     body |= {key: params[key] for key in PARAMS if params.get(key) is not None}
     for answered, asked in SECTIONS:
         section = _without_nulls(survey.config.get(answered))
@@ -100,14 +134,30 @@ def create_body(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, An
 
 def _vectors(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
     old = source_vector(survey, answers)
-    new = {**_without_nulls(old.params), "size": job.dimension, "distance": answers.vector.distance or old.distance}
+    vectors: dict[str, Any] = {
+        job.carry[vector.name]: _without_nulls(vector.params)
+        for vector in survey.vectors
+        if vector.name in job.carry and vector.kind != "sparse"
+    }
+    for make in job.makes:
+        if not isinstance(make, plan.FromTerms):
+            vectors[make.vector] = _new_dense(survey, answers, old, make)
+    if answers.vector.reserve:
+        size = answers.vector.reserve_dimension or job.dimension
+        vectors[answers.vector.reserve] = {"size": size, "distance": old.distance}
+    return vectors[""] if list(vectors) == [""] else vectors
+
+
+def _new_dense(survey: Survey, answers: Answers, old: Vector, make: plan.FromText | plan.FromVector) -> dict[str, Any]:
+    asked = common.dense_params(survey, answers, make)
+    if "multivector_config" in asked:
+        return asked | common.large_settings(answers)
+    new = {**_without_nulls(old.params), **asked}
     if new_datatype(old) is None:
         new.pop("datatype", None)
     if answers.vector.on_disk is not None:
         new["on_disk"] = answers.vector.on_disk
-    carried = {v.name: _without_nulls(v.params) for v in survey.vectors if v.name in job.carry and v.kind != "sparse"}
-    vectors = {**carried, job.target_vector: new}
-    return new if list(vectors) == [""] else vectors
+    return new
 
 
 def _swap(survey: Survey, answers: Answers, job: plan.Job) -> plan.SwapAlias:

@@ -15,31 +15,39 @@ from changeover.plan.application import diff
 from changeover.plan.drift import fingerprint
 from changeover.plan.estimate import estimate
 from changeover.plan.model import Access, Job, Mode, Plan, Step
-from changeover.routes import blue_green, in_place
+from changeover.routes import blue_green, in_place, lexical, quantization
 from changeover.routes.job import job_of, stays_on_disk, swapped_alias
 from changeover.survey.model import Survey
 from changeover.version import __version__
 
 Steps = Callable[[Survey, Answers, Job, Probes, str], tuple[Step, ...]]
 
-ROUTES: dict[RouteName, tuple[Mode, Steps]] = {
-    "in-place": ("in-place", in_place.steps),
-    "blue-green": ("blue-green", blue_green.steps),
-}
+MODES: dict[Mode, Steps] = {"in-place": in_place.steps, "blue-green": blue_green.steps}
+"""How vectors are brought in; every route that makes vectors is carried out in one of these ways."""
+
+
+def steps_of(route: RouteName, mode: Mode, answers: Answers) -> Steps:
+    """The function that lists the steps of this route."""
+    if route == "quantization":
+        return quantization.steps
+    if route == "hybrid" and answers.sparse.encoder == "text-index" and answers.model is None:
+        return lexical.steps
+    return MODES[mode]
 
 
 def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probes: Probes, access: Access) -> Plan:
     """The plan; raises BlockedError or UsageError in one line when none can be made."""
     chosen = choose(survey, answers)
-    if chosen.route is None:
+    if chosen.route is None or chosen.mode is None:
         raise BlockedError("no route is open: " + "; ".join(chosen.reasons))
-    if chosen.route not in ROUTES:
-        raise BlockedError(f"route {chosen.route} cannot be planned by this version; choose in-place or blue-green")
-    mode, steps = ROUTES[chosen.route]
-    job = job_of(survey, answers, probes, access, mode)
-    alias = swapped_alias(survey, answers) if mode == "blue-green" else ""
+    mode = chosen.mode
+    job = job_of(survey, answers, probes, access, chosen.route, mode)
+    steps = steps_of(chosen.route, mode, answers)
+    taken = blue_green.same_name(survey, answers)
+    alias = swapped_alias(survey, answers) if mode == "blue-green" and not taken else ""
     now = datetime.now(UTC)
     run = f"{now:%Y%m%d-%H%M%S}-{_slug(survey.collection)}-{secrets.token_hex(2)}"
+    listed = steps(survey, answers, job, probes, run)
     return plan_file.seal(
         Plan(
             id=run,
@@ -49,9 +57,9 @@ def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probe
             job=job,
             answers=answers,
             findings=findings,
-            steps=steps(survey, answers, job, probes, run),
+            steps=listed,
             estimate=estimate(survey, probes, job, stays_on_disk(survey, answers, mode)),
-            application=diff(job, alias),
+            application=diff(job, alias, steps=listed, setting=quantization.setting(probes)),
             fingerprint=fingerprint(survey, job, alias),
         )
     )

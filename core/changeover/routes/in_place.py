@@ -1,7 +1,8 @@
-"""In place: the new vector is added to the collection that serves (servers from 1.18.1 on)."""
+"""In place: the new vectors are added to the collection that serves (servers from 1.18.1 on)."""
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from changeover.checks.model import Probes
@@ -13,42 +14,54 @@ from changeover.survey.model import Survey
 
 
 def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: str) -> tuple[plan.Step, ...]:
-    """Add, load, catch up, verify; the application then changes the vector that it searches."""
-    old = source_vector(survey, answers)
+    """Fit a matrix where one is needed, add, load, catch up, verify; the application then changes what it searches."""
     collection = f"/collections/{quote(job.source, safe='')}"
-    body = {"size": job.dimension, "distance": answers.vector.distance or old.distance}
-    if (datatype := new_datatype(old)) is not None:
-        body["datatype"] = datatype
-    made: list[plan.Step] = [
-        plan.AddVector(
-            id="add-vector",
-            title=f"Add vector {job.target_vector}",
-            request=plan.Request(
-                method="PUT",
-                path=f"{collection}/vectors/{quote(job.target_vector, safe='')}?wait=true",
-                body={"dense": body},
-            ),
-        )
-    ]
-    settings = vector_settings(old, answers.vector.on_disk)
-    if settings and may_set(survey):
+    made: list[plan.Step] = list(common.fitted(job, answers))
+    several = len(job.makes) > 1
+    for make in job.makes:
+        tail = f"-{make.vector}" if several else ""
+        path = f"{collection}/vectors/{quote(make.vector, safe='')}?wait=true"
+        body = _added(survey, answers, make)
         made.append(
-            plan.PatchVector(
-                id="patch-vector",
-                title=f"Give {job.target_vector} the settings of the old vector",
-                request=plan.Request(method="PATCH", path=collection, body={"vectors": {job.target_vector: settings}}),
+            plan.AddVector(
+                id=f"add-vector{tail}",
+                title=f"Add vector {make.vector}",
+                request=plan.Request(method="PUT", path=path, body=body),
             )
         )
-    made += [
-        common.load(survey, job),
-        common.catch_up(),
-        *common.proof(job, answers, bool(probes.queries)),
-    ]
+        settings = _settings(survey, answers, make)
+        if settings and may_set(survey):
+            made.append(
+                plan.PatchVector(
+                    id=f"patch-vector{tail}",
+                    title=f"Give {make.vector} its settings",
+                    request=plan.Request(method="PATCH", path=collection, body={"vectors": {make.vector: settings}}),
+                )
+            )
+    made.append(common.load(survey, job))
+    made += common.catch_up(job)
+    made += common.proof(job, answers, probes)
     if answers.cutover != "never":
-        made += [
-            plan.SwitchApplication(
-                id="switch-application", title="The application searches the new vector", vector=job.target_vector
-            ),
-            plan.Sweep(id="sweep", title="Bring late writes over"),
-        ]
+        made.append(
+            plan.SwitchApplication(id="switch-application", title=common.switched(job), vector=job.target_vector)
+        )
+        made += common.sweep(job)
     return (*made, *common.metadata(survey, job, job.source, run, probes))
+
+
+def _added(survey: Survey, answers: Answers, make: plan.Make) -> dict[str, Any]:
+    """Body of the request that adds the vector: only size, distance, datatype, comparator and modifier are taken."""
+    if isinstance(make, plan.FromTerms):
+        return {"sparse": common.sparse_params(make)}
+    body = common.dense_params(survey, answers, make)
+    if (datatype := new_datatype(source_vector(survey, answers))) is not None and "multivector_config" not in body:
+        body["datatype"] = datatype
+    return {"dense": body}
+
+
+def _settings(survey: Survey, answers: Answers, make: plan.Make) -> dict[str, Any]:
+    if isinstance(make, plan.FromTerms):
+        return {}
+    if isinstance(make, plan.FromText) and make.multi:
+        return common.large_settings(answers)
+    return vector_settings(source_vector(survey, answers), answers.vector.on_disk)

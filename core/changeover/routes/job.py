@@ -8,11 +8,11 @@ import msgspec
 
 from changeover.checks.model import Probes
 from changeover.cluster.capabilities import lowest, supports
-from changeover.decision.answers import Answers
+from changeover.decision.answers import Answers, RouteName
 from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError, UsageError
-from changeover.plan.model import Access, Job, Mode
-from changeover.routes import names
+from changeover.plan.model import Access, FromText, FromVector, Job, Mode
+from changeover.routes import made, names
 from changeover.survey.model import Survey, Vector
 from changeover.survey.template import paths
 
@@ -136,25 +136,34 @@ def same_model(proven: ModelSpec | None, answered: ModelSpec | None) -> bool:
 
 
 def target_vector(survey: Survey, answers: Answers, mode: Mode, dimension: int, model: ModelSpec) -> str:
-    """The vector that the new model fills.
+    """The vector that the new model fills; see `new_vector_name`."""
+    return new_vector_name(survey, answers, mode, dimension, model.name or model.path or "new")
 
-    In place it needs a free name. Blue-green it keeps the old name when the dimension changes (an application that
-    forgets to change its model then fails loudly) and takes a new one when the dimensions are equal.
+
+def new_vector_name(
+    survey: Survey, answers: Answers, mode: Mode, dimension: int, like: str, *, keeps_old: bool = False
+) -> str:
+    """The name of the new dense vector, made from `like` where nobody gave one.
+
+    In place, and where the old vector stays beside it, it needs a free name. Blue-green it keeps the old name when the
+    dimension changes (an application that forgets to change its queries then fails loudly) and takes a new one when
+    the dimensions are equal.
     """
     old = source_vector(survey, answers)
     taken = {vector.name for vector in survey.vectors}
+    beside = mode == "in-place" or keeps_old
     if answers.vector.name is not None:
-        reason = names.illegal(answers.vector.name) if answers.vector.name or mode == "in-place" else ""
+        reason = names.illegal(answers.vector.name) if answers.vector.name or beside else ""
         if reason:
             raise UsageError(f"vector.name {answers.vector.name!r}: {reason}")
-        if answers.vector.name in taken - ({old.name} if mode == "blue-green" else set()):
+        if answers.vector.name in taken - (set() if beside else {old.name}):
             raise UsageError(
                 f"vector.name {answers.vector.name!r}: {survey.collection} already has a vector of this name"
             )
         return answers.vector.name
-    if mode == "blue-green" and old.size != dimension:
+    if not beside and old.size != dimension:
         return old.name
-    return names.vector_name(model.name or model.path or "new", taken)
+    return names.vector_name(like, taken)
 
 
 def batch_of(survey: Survey, answers: Answers, dimension: int) -> int:
@@ -173,21 +182,19 @@ def strict_batches(survey: Survey) -> list[int]:
     return [int(limit) for limit in limits if limit]
 
 
-def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, mode: Mode) -> Job:
+def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, route: RouteName, mode: Mode) -> Job:
     """The job; raises UsageError or BlockedError in one line for what is missing."""
-    model = answers.model
-    if model is None:
-        raise BlockedError("no new model was chosen; answer model.provider and model.name")
-    dimension = probes.new_model.dimension if probes.new_model and probes.new_model.dimension else model.dimension
-    if not dimension:
-        problem = probes.new_model.error if probes.new_model else "it was not asked"
-        raise BlockedError(f"the new model's dimension is not known: {problem}; mend it or give model.dimension")
-    template = answers.text.as_template or survey.text.template
-    if not template or not paths(template):
+    makes = made.of_route(survey, answers, probes, route, mode)
+    old = source_vector(survey, answers)
+    dense = next((make for make in makes if isinstance(make, FromText | FromVector)), None)
+    uses_text = any(not isinstance(make, FromVector) or make.maps for make in makes)
+    template = (answers.text.as_template or survey.text.template) if uses_text else None
+    if uses_text and (not template or not paths(template)):
         raise BlockedError("text-missing: no payload field holds the text; answer text.field or text.template")
     version = server_version(survey)
-    old = source_vector(survey, answers)
     dual = answers.writers == "dual"
+    carry = carried(survey, answers, route, mode)
+    size = dense.dimension if dense else old.size or 0
     return Job(
         access=msgspec.structs.replace(access, grpc_port=access.grpc_port or survey.cluster.grpc_port),
         mode=mode,
@@ -195,19 +202,48 @@ def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, mod
         target=survey.collection if mode == "in-place" else target_collection(survey, answers),
         name_in_use=name_in_use(survey, answers),
         source_vector=old.name,
-        target_vector=target_vector(survey, answers, mode, dimension, model),
-        carry=tuple(v.name for v in survey.vectors if v.name != old.name) if mode == "blue-green" else (),
-        model=model,
-        dimension=dimension,
+        target_vector=dense.vector if dense else carry.get(old.name, old.name),
+        makes=makes,
+        carry=carry,
+        model=answers.model if any(isinstance(make, FromText) or made.maps(make) for make in makes) else None,
+        dimension=size,
         old_model=old_model(survey, answers),
-        template=template,
-        batch=batch_of(survey, answers, dimension),
+        template=template or "",
+        batch=batch_of(survey, answers, max(size, made.numbers(makes))),
         streams=answers.limits.streams or STREAMS,
         rate=answers.limits.rate,
         # Only dual writes need a guard: elsewhere it could hide a stale vector after a crash.
         insert_only=dual and mode == "blue-green" and supports("update_mode", version),
         only_absent=dual and mode == "in-place" and supports("update_filter", version),
+        bridge=route == "linear-map",
+        keeps_serving=answers.zero_downtime is not False,
+        spend=answers.limits.spend,
     )
+
+
+def carried(survey: Survey, answers: Answers, route: RouteName, mode: Mode) -> dict[str, str]:
+    """Vectors that blue-green copies unchanged: all but the replaced one; side by side and hybrid that one too.
+
+    An unnamed vector that stays beside another dense one gets a name: a new collection cannot mix the two shapes.
+    """
+    if mode == "in-place":
+        return {}
+    old = source_vector(survey, answers)
+    stays = route == "side-by-side" or (route == "hybrid" and answers.model is None)
+    kept = {vector.name: vector.name for vector in survey.vectors if stays or vector.name != old.name}
+    if "" in kept and (route == "side-by-side" or answers.vector.reserve):
+        kept[""] = carried_name(survey, answers)
+    return kept
+
+
+def carried_name(survey: Survey, answers: Answers) -> str:
+    """What the unnamed vector is called in a new collection with several dense vectors; raises UsageError."""
+    wanted, taken = answers.vector.carried_name, {vector.name for vector in survey.vectors if vector.name}
+    if wanted is None:
+        return names.vector_name(answers.old_model.label if answers.old_model else "old", taken)
+    if reason := names.illegal(wanted) or ("a vector of this name exists" if wanted in taken else ""):
+        raise UsageError(f"vector.carried_name {wanted!r}: {reason}")
+    return wanted
 
 
 def target_collection(survey: Survey, answers: Answers) -> str:

@@ -102,6 +102,7 @@ def _refuse_begun(folder: RunFolder) -> None:
 
 def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     from changeover.cluster.address import resolve
+    from changeover.engine.control import ask
     from changeover.engine.folder import find
     from changeover.engine.launch import start
 
@@ -109,5 +110,7 @@ def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     if folder.state().status == "finished":
         raise BlockedError(f"{folder.name}: the run is finished; `changeover report {folder.name}` writes its report")
     resolve(folder.plan().job.access, environ)
+    if options.spend is not None:
+        ask(folder.control, "spend", options.spend)
     start(folder, environ)
     return folder

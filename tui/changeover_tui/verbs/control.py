@@ -19,6 +19,7 @@ NUMBERS: dict[str, tuple[int, int, str]] = {
     "rate": (0, 1_000_000, "points per second, 0 for no limit"),
     "batch": (1, 4_096, "points per request"),
     "streams": (1, 8, "requests at once"),
+    "spend": (0, 1_000_000_000, "money at most, in the currency of the model's price"),
 }
 """Request -> least, most, what the number is."""
 ANSWER_S = 20.0
@@ -63,9 +64,9 @@ def number(verb: str, text: str | None) -> float | int | None:
         value = float(text or "")
     except ValueError:
         value = -1.0
-    if not least <= value <= most or (verb != "rate" and value != int(value)):
+    if not least <= value <= most or (verb not in ("rate", "spend") and value != int(value)):
         raise UsageError(f"control {verb}: needs a number from {least} to {most:,} ({words})")
-    return value if verb == "rate" else int(value)
+    return value if verb in ("rate", "spend") else int(value)
 
 
 def confirm_name(folder: RunFolder) -> str:

@@ -9,18 +9,17 @@ import numpy as np
 from changeover.engine import scans
 from changeover.engine.context import Context
 from changeover.engine.deliver import patiently
-from changeover.engine.hashes import payload_hash, text_hash
-from changeover.engine.ledger import Mark
-from changeover.engine.pipeline import cosine
+from changeover.engine.hashes import payload_hash
+from changeover.engine.ledger import Entry, Mark
+from changeover.engine.recipe import entry, likeness
 from changeover.engine.steps.converge import slices_of
 from changeover.ids import id_key
 from changeover.plan.model import Job, Slice
 from changeover.survey.model import PointId
-from changeover.survey.template import render
 
 SECTIONS = ("hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config")
-PARAMETERS = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload", "sparse_vectors")
-ACCOUNTED = {Mark.BLANK, Mark.SKIPPED}
+PARAMETERS = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload")
+ACCOUNTED = {Mark.SKIPPED}
 
 
 def in_place_ids(ctx: Context) -> set[PointId]:
@@ -42,28 +41,27 @@ def blue_green_ids(ctx: Context) -> set[PointId]:
 
 
 def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set[PointId], float]:
-    """Sampled points whose stored new vector is not that of their text now; and the lowest cosine seen."""
-    job = ctx.job
+    """Sampled points whose stored new vectors are not those of their text (or source vector) now; lowest likeness."""
     bad: set[PointId] = set()
     lowest = 1.0
     for begin in range(0, len(ids), 64):
-        page = _read(ctx, job.target, ids[begin : begin + 64], vectors=(job.target_vector,))
-        entries = ctx.ledger.get(list(page.ids))
-        texts = [render(job.template, page.payload(row)) for row in range(len(page.ids))]
-        wanted = [
+        source = _read(ctx, ctx.job.source, ids[begin : begin + 64], vectors=ctx.recipe.reads)
+        target = _read(ctx, ctx.job.target, list(source.ids), vectors=ctx.recipe.names)
+        entries = ctx.ledger.get(list(source.ids))
+        where = {point_id: row for row, point_id in enumerate(target.ids)}
+        rows = [
             row
-            for row, text in enumerate(texts)
-            if text.strip() and not _accounted(entries.get(page.ids[row]), text_hash(text))
+            for row, point_id in enumerate(source.ids)
+            if point_id in where and not _accounted(entries.get(point_id), ctx.recipe.basis(source, row))
         ]
-        if not wanted:
-            continue
-        fresh = ctx.embedder.embed_documents([texts[row] for row in wanted])
-        for row, vector in zip(wanted, fresh, strict=True):
-            stored = page.vector(row, job.target_vector)
-            likeness = 0.0 if stored is None else cosine(np.asarray(stored, dtype=np.float32), vector)
-            lowest = min(lowest, likeness)
-            if likeness < least:
-                bad.add(page.ids[row])
+        made = ctx.recipe.make(source, rows)
+        for position, row in enumerate(rows):
+            point_id = source.ids[row]
+            fresh = {name: one for name, c in made.columns.items() if (one := entry(c, position)) is not None}
+            alike = min((likeness(target.vector(where[point_id], n), one) for n, one in fresh.items()), default=1.0)
+            lowest = min(lowest, alike)
+            if alike < least:
+                bad.add(point_id)
     return bad, lowest
 
 
@@ -75,12 +73,14 @@ def carried_vectors(ctx: Context, ids: list[PointId]) -> set[PointId]:
         return bad
     for begin in range(0, len(ids), 64):
         part = ids[begin : begin + 64]
-        old, new = (_read(ctx, side, part, vectors=job.carry) for side in (job.source, job.target))
+        old = _read(ctx, job.source, part, vectors=tuple(job.carry))
+        new = _read(ctx, job.target, part, vectors=tuple(job.carry.values()))
         rows = {point_id: row for row, point_id in enumerate(new.ids)}
         for row, point_id in enumerate(old.ids):
             if point_id not in rows:
                 continue
-            if any(not _same(old.vector(row, name), new.vector(rows[point_id], name)) for name in job.carry):
+            there = rows[point_id]
+            if any(not _same(old.vector(row, was), new.vector(there, name)) for was, name in job.carry.items()):
                 bad.add(point_id)
     return bad
 
@@ -90,12 +90,17 @@ def configuration(source: dict[str, Any], target: dict[str, Any], job: Job) -> l
     old, new = source["config"], target["config"]
     pairs = [(key, old.get(key), new.get(key)) for key in SECTIONS]
     pairs += [(key, old["params"].get(key), new["params"].get(key)) for key in PARAMETERS]
+    pairs += [
+        (f"sparse vector {was}", _sparse(old).get(was), _sparse(new).get(name))
+        for was, name in job.carry.items()
+        if was in _sparse(old)
+    ]
     problems = [f"{key} differs: {a} on the old side, {b} on the new" for key, a, b in pairs if a != b]
     old_vectors, new_vectors = _vectors(old), _vectors(new)
     problems += [
         f"vector {name!r} is configured differently on the new side"
-        for name in job.carry
-        if name in old_vectors and old_vectors[name] != new_vectors.get(name)
+        for was, name in job.carry.items()
+        if was in old_vectors and old_vectors[was] != new_vectors.get(name)
     ]
     old_schema, new_schema = (_schema(side) for side in (source, target))
     if old_schema != new_schema:
@@ -107,6 +112,10 @@ def configuration(source: dict[str, Any], target: dict[str, Any], job: Job) -> l
 def _vectors(config: dict[str, Any]) -> dict[str, Any]:
     vectors = config["params"].get("vectors") or {}
     return {"": vectors} if "size" in vectors else vectors
+
+
+def _sparse(config: dict[str, Any]) -> dict[str, Any]:
+    return config["params"].get("sparse_vectors") or {}
 
 
 def _schema(info: dict[str, Any]) -> dict[str, Any]:
@@ -135,8 +144,8 @@ def _read(ctx: Context, collection: str, ids: list[PointId], vectors: tuple[str,
     )
 
 
-def _accounted(entry: Any, text: bytes) -> bool:
-    return entry is not None and entry.mark in ACCOUNTED and entry.text == text
+def _accounted(known: Entry | None, basis: bytes) -> bool:
+    return known is not None and known.mark in ACCOUNTED and known.text == basis
 
 
 def _same(old: Any, new: Any) -> bool:

@@ -13,6 +13,7 @@ from changeover.plan.model import (
     AddVector,
     CreateCollection,
     CreateIndexes,
+    CreateTextIndex,
     PatchVector,
     PauseIndexing,
     Request,
@@ -63,7 +64,13 @@ async def create_indexes(ctx: Context, step: CreateIndexes) -> str:
 async def add_vector(ctx: Context, step: AddVector) -> str:
     """Add the vector name; the same configuration again is answered 200 (measured on 1.18.3 and 1.19.0)."""
     await send(ctx, step.request)
-    return f"vector {ctx.job.target_vector} added to {ctx.job.target}"
+    return f"{step.title.lower()}: done"
+
+
+async def create_text_index(ctx: Context, step: CreateTextIndex) -> str:
+    """Create the text index with scoring; the server fills it from the payload (1.20)."""
+    await send(ctx, step.request)
+    return f"{step.request.body['field_name']} can be searched by its words"
 
 
 async def patch(ctx: Context, step: PatchVector | PauseIndexing | RestoreIndexing) -> str:

@@ -6,7 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from changeover.engine.context import Context
-from changeover.engine.steps import converge, cutover, evaluate, load, schema, verify, wait_green
+from changeover.engine.steps import (
+    converge,
+    cutover,
+    evaluate,
+    load,
+    matrix,
+    offline,
+    schema,
+    storage,
+    verify,
+    wait_green,
+)
 from changeover.plan import model as plan
 
 StepFunction = Callable[[Context, Any], Awaitable[str]]
@@ -19,6 +30,7 @@ STEPS: dict[type, StepFunction] = {
     plan.PauseIndexing: schema.patch,
     plan.RestoreIndexing: schema.patch,
     plan.WriteMetadata: schema.write_metadata,
+    plan.FitMatrix: matrix.fit_matrix,
     plan.Load: load.load,
     plan.CatchUp: converge.catch_up,
     plan.WaitGreen: wait_green.wait_green,
@@ -28,4 +40,9 @@ STEPS: dict[type, StepFunction] = {
     plan.SwapAlias: cutover.swap_alias,
     plan.SwitchApplication: cutover.switch_application,
     plan.Sweep: converge.sweep,
+    plan.ChangeStorage: storage.change,
+    plan.MeasureStorage: storage.measure,
+    plan.CreateTextIndex: schema.create_text_index,
+    plan.TakeSnapshot: offline.take_snapshot,
+    plan.ReplaceByAlias: offline.replace_by_alias,
 }
