@@ -173,7 +173,7 @@ def test_a_map_needs_no_code_in_the_application() -> None:
 
 
 def test_only_a_rotation_under_manhattan_is_closed() -> None:
-    closed = {(m, d) for m in ("leading", "pca") for d in DISTANCES if reduction_closed(m, d)}  # type: ignore[arg-type]
+    closed = {(m, d) for m in ("leading", "pca") for d in DISTANCES if reduction_closed(m, d)}
     assert closed == {("pca", "Manhattan")}
     assert "rotation" in reduction_closed("pca", "Manhattan")
     assert reduction_closed("leading", "Hamming") and reduction_closed("leading", None)
@@ -230,7 +230,7 @@ def test_the_same_seed_measures_the_same() -> None:
 def test_ndcg_kept_is_one_where_the_cut_takes_nothing_away() -> None:
     vectors = np.concatenate([some(6, 300, 32), np.zeros((300, 32), np.float32)], axis=1)
     queries = [LabelledQuery(f"q{i}", {i: 1}) for i in range(40)]
-    asked = vectors[:40] + 0.8 * np.concatenate([some(7, 40, 32), np.zeros((40, 32), np.float32)], axis=1)
+    asked = vectors[:40] + np.float32(0.8) * np.concatenate([some(7, 40, 32), np.zeros((40, 32), np.float32)], axis=1)
     scores = cuts(vectors, [32], "Cosine", labelled=Labelled(queries, asked, list(range(300))))
     by = {cut.method: cut for cut in scores.cuts}
     assert by["leading"].overlap == 1.0 and by["leading"].ndcg_kept == pytest.approx(1.0)
@@ -244,7 +244,7 @@ def test_ndcg_kept_is_one_where_the_cut_takes_nothing_away() -> None:
 def test_wordllama_is_told_from_minilm_by_their_vectors_alone(
     model: str, matryoshka: bool, pytestconfig: pytest.Config
 ) -> None:
-    world = real(model, pytestconfig.cache.mkdir("vectors"))  # type: ignore[union-attr]
+    world = real(model, pytestconfig.cache.mkdir("vectors"))
     size = world.stored.shape[1]
     labelled = Labelled(world.queries, world.asked, [document.id for document in world.documents])
     scores = cuts(world.stored, [size // 4, size // 2], "Cosine", labelled=labelled)

@@ -61,7 +61,7 @@ def test_ridge_finds_an_affine_map_that_no_rotation_is() -> None:
 
 def test_few_noisy_anchors_ask_for_more_regularisation() -> None:
     x = some(8, 80, 60)
-    y = 0.3 * x @ rotation(9, 60, 60) + some(10, 80, 60)
+    y = np.float32(0.3) * x @ rotation(9, 60, 60) + some(10, 80, 60)
     fresh = some(11, 500, 60)
     target = 0.3 * fresh @ rotation(9, 60, 60)
     chosen = np.square(fit_ridge(x, y, distance="Dot").apply(fresh) - target).mean()
@@ -140,7 +140,7 @@ def test_a_better_model_that_a_map_reaches_is_recovered_whole(fit: Callable[...,
 
 
 def test_a_part_that_the_map_does_not_reach_is_not_claimed() -> None:
-    scores = tried(30, better=2.0, alike=True, unlike=2.0)
+    scores = tried(30, better=2.0, alike=True, unlike=1.4)
     assert scores.old.mean < scores.mapped.mean < scores.new.mean
     assert scores.gain is not None
     assert scores.gain.mean == pytest.approx(
@@ -188,7 +188,7 @@ def test_points_that_were_anchors_are_not_searched() -> None:
 
 
 def test_a_map_from_wordllama_to_minilm_is_worse_than_leaving_the_index_alone(pytestconfig: pytest.Config) -> None:
-    folder = pytestconfig.cache.mkdir("vectors")  # type: ignore[union-attr]
+    folder = pytestconfig.cache.mkdir("vectors")
     old, new = real("wordllama", folder), real("minilm", folder)
     ids = [document.id for document in old.documents]
     relevant = {point for query in old.queries for point in query.relevant}

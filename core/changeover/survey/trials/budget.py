@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from changeover.embed.protocol import Encoder, TextRejected
@@ -31,7 +31,7 @@ class Budget:
 
     def __init__(self, seconds: float | None, progress: Progress | None = None) -> None:
         self.seconds = seconds
-        self._ends = None if seconds is None else time.monotonic() + seconds
+        self._ends = None if seconds is None else monotonic() + seconds
         self._given_up = threading.Event()
         self._progress = progress
         self._loop = asyncio.get_running_loop()
@@ -40,7 +40,7 @@ class Budget:
         """Whether this share of the time is over, or the trial was given up."""
         if self._given_up.is_set():
             return True
-        return self._ends is not None and time.monotonic() >= self._ends - (1 - share) * (self.seconds or 0)
+        return self._ends is not None and monotonic() >= self._ends - (1 - share) * (self.seconds or 0)
 
     def tell(self, done: int, total: int, words: str) -> None:
         """Report progress from any thread."""

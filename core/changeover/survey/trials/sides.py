@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from changeover.embed.protocol import load, load_encoder
+from changeover.embed import protocol
 from changeover.errors import UsageError
 from changeover.quality.queries import LabelledQuery
 from changeover.survey.trials.budget import Budget, asked, embedded, require_size
@@ -59,12 +59,12 @@ def both_sides(
 
     old_spec, new_spec = models_of(subject)
     texts = [query.query for query in queries]
-    old = load(old_spec, environ)
+    old = protocol.load(old_spec, environ)
     try:
         before = asked(old, texts, budget, FOR_QUERIES / 2, f"asking with {old_spec.label}")
     finally:
         old.close()
-    new = load_encoder(new_spec, environ)
+    new = protocol.load_encoder(new_spec, environ)
     try:
         after = asked(new, texts[: len(before)], budget, FOR_QUERIES, f"asking with {new_spec.label}")
         fresh = embedded(new, [point.text for point in points], budget, f"embedding with {new_spec.label}")
