@@ -101,12 +101,16 @@ class HybridTrial(msgspec.Struct, frozen=True, kw_only=True):
     """Share of sampled texts without any term: they get no sparse vector."""
     stopword_share: float | None = None
     """Share of words that the language's stop words remove; a low one hints at another language."""
+    guessed_language: str | None = None
+    """The language whose stop words fit the texts best; None when none stands out."""
     dense: Score | None = None
     sparse: Score | None = None
     rrf: Score | None = None
     dbsf: Score | None = None
     difference: Score | None = None
     """Best fused minus dense, paired."""
+    note: str = ""
+    """What was left out for want of queries, a model or time."""
     error: str = ""
 
 

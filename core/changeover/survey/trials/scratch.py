@@ -187,7 +187,7 @@ def quantization(module: Any, config: Mapping[str, Any] | None) -> Any:
         asking = module.BinaryQuantizationQueryEncoding
         queries = {"binary": asking.Binary, "scalar4bits": asking.Scalar4Bits, "scalar8bits": asking.Scalar8Bits}
         return module.BinaryQuantizationConfig(
-            True, encoding.get(options.get("encoding")), queries.get(options.get("query_encoding"))
+            True, encoding.get(str(options.get("encoding"))), queries.get(str(options.get("query_encoding")))
         )
     bits = getattr(module.TurboQuantBitSize, str(options.get("bits") or "bits4").capitalize())
     return module.TurboQuantQuantizationConfig(True, bits)
