@@ -61,7 +61,7 @@ def test_ridge_finds_an_affine_map_that_no_rotation_is() -> None:
 
 def test_few_noisy_anchors_ask_for_more_regularisation() -> None:
     x = some(8, 80, 60)
-    y = np.float32(0.3) * x @ rotation(9, 60, 60) + some(10, 80, 60)
+    y = (0.3 * x @ rotation(9, 60, 60) + some(10, 80, 60)).astype(np.float32)
     fresh = some(11, 500, 60)
     target = 0.3 * fresh @ rotation(9, 60, 60)
     chosen = np.square(fit_ridge(x, y, distance="Dot").apply(fresh) - target).mean()
