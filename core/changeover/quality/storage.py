@@ -131,8 +131,8 @@ def caution(kind: QuantizationKind, vector: Vector) -> str:
 def bytes_per_vector(kind: QuantizationKind, vector: Vector) -> int:
     """Bytes that searches touch for one vector (of a multivector: for one token), the graph not counted.
 
-    As the server lays them out (source of 1.19.0; equal to the file sizes of a scratch index at 384 numbers: scalar 388,
-    binary 48, 1.5 bits 80, turbo-4 200).
+    As the server lays them out (source of 1.19.0, and the sizes of the core's files; 384 numbers: scalar 388, binary 48,
+    1.5 bits 80, turbo-4 200).
     """
     size = vector.size or 0
     if kind == "none":
@@ -145,9 +145,9 @@ def bytes_per_vector(kind: QuantizationKind, vector: Vector) -> int:
     if _binary(kind):
         wide = math.ceil(size * bits)
         return _up(wide, _word(wide) if vector.kind == "multi" else 128) // 8
-    # Turbo: packed to whole bytes, then a scale and a correction, for Euclid the length too.
+    # Turbo: packed to whole bytes, then a scale, for Euclid the length, and under 8 bits a correction.
     packed = math.ceil((size * 3 // 2 if bits == 1.5 else size * bits) / 8)
-    return packed + (12 if vector.distance == "Euclid" else 8)
+    return packed + 4 + 4 * (vector.distance == "Euclid") + 4 * (bits < 8)
 
 
 def patch(

@@ -115,14 +115,20 @@ class HybridTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ColocatedTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """Search latency of the collection beside a scratch measurement without the large vectors."""
+    """A multivector beside a dense vector: bytes, and the time of a dense search with and without it."""
 
     vector: str
     bytes_per_point: int
     """Of the multivector, mean over the sample."""
     dense_bytes_per_point: int
+    planned: bool = False
+    """The multivector is not in the collection yet: the answered model would add it."""
+    cluster_ms: float | None = None
+    """Median time of a dense search on the collection as it is, over the network."""
+    points: int = 0
+    """Of the two scratch indexes."""
     with_ms: float | None = None
-    """Median latency of a dense search on the collection as it is."""
+    """Median time of a dense search in a scratch index on this machine that has the multivector too."""
     without_ms: float | None = None
-    """The same search on as many points without the multivector."""
+    """The same search on the same points without the multivector; compares with `with_ms` only."""
     error: str = ""

@@ -70,7 +70,7 @@ async def _hybrid(g: Gateway, s: Survey, a: Answers, environ: Mapping[str, str],
 async def _colocated(g: Gateway, s: Survey, a: Answers, environ: Mapping[str, str], progress: Progress | None) -> Any:
     from changeover.survey.trials.colocated import try_colocated
 
-    return await try_colocated(g, s)
+    return await try_colocated(g, s, a, environ, progress=progress)
 
 
 TRIALS: tuple[Trial, ...] = (
@@ -104,7 +104,7 @@ TRIALS: tuple[Trial, ...] = (
             any(vector.kind == "multi" for vector in s.vectors)
             or (a.model is not None and a.model.kind == "late-interaction")
         ),
-        lambda a: a.vector.source,
+        lambda a: (a.vector.source, a.model, a.text),
         _colocated,
     ),
 )
