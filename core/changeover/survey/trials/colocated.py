@@ -123,8 +123,11 @@ async def _made(survey: Survey, answers: Answers, environ: Mapping[str, str]) ->
             model.close()
 
     made, size = await asyncio.to_thread(embed)
+    tokens = [rows for rows in made if rows is not None]
+    if not tokens:
+        raise UsageError(f"not tried: {answers.model.label} refused all of {len(texts)} sampled texts")
     vector = Vector(name=answers.vector.name or answers.model.label, kind="multi", size=size, distance="Cosine")
-    return _Large(vector, [tokens for tokens in made if tokens is not None], True)
+    return _Large(vector, tokens, True)
 
 
 async def _dense_vectors(
