@@ -1,47 +1,53 @@
-"""Room and limits: memory, disk, strict mode, request size."""
+"""Room: memory, disk, and the bytes that strict mode allows."""
 
 from __future__ import annotations
 
+from changeover.checks import way
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
-from changeover.decision.route import choose
-from changeover.plan.estimate import Added, added
-from changeover.plan.model import Mode
-from changeover.routes.job import (
-    BYTES_PER_NUMBER,
-    batch_of,
-    source_vector,
-    stays_on_disk,
-    strict_batches,
-    usual_batch,
-)
+from changeover.decision.route import wanted
+from changeover.plan.estimate import TERMS_BYTES, Added, added
+from changeover.quality import storage
+from changeover.routes.job import may_set, vector_settings
 from changeover.survey.describe import in_bytes
 from changeover.survey.model import Survey
-from changeover.words import duration
 
-REQUEST_LIMIT = 32 * 1024 * 1024
-"""Of a REST body, the server's default (recorded)."""
-DAY = 86_400.0
-HUGE = 400 * 10**9
-SMALL = 25 * 10**6
 HIGH = 0.85
 """Share of the machine's memory from which it is tight."""
 
 
-def _dimension(answers: Answers, probes: Probes) -> int | None:
-    if probes.new_model and probes.new_model.dimension:
-        return probes.new_model.dimension
-    return answers.model.dimension if answers.model else None
-
-
 def _need(survey: Survey, answers: Answers, probes: Probes) -> Added | None:
-    """Bytes that the migration adds, or None while the dimension is not known or there is nothing to replace."""
-    dimension = _dimension(answers, probes)
-    if dimension is None or not any(vector.kind == "dense" for vector in survey.vectors):
+    """Bytes that the change adds, or None while the new size is not known or there is nothing to start from."""
+    old, numbers = way.old(survey, answers), way.numbers(answers, probes)
+    if old is None or numbers is None:
         return None
-    mode: Mode = "blue-green" if choose(survey, answers).mode == "blue-green" else "in-place"
-    return added(survey, source_vector(survey, answers), dimension, mode, stays_on_disk(survey, answers, mode))
+    points, mode = survey.size.points, way.mode(survey, answers)
+    if wanted(answers) == "quantization":
+        kind = answers.quantization.kind
+        extra = points * storage.bytes_per_vector(kind, old) if kind not in (None, "none") else 0
+        return Added(memory=extra if answers.quantization.always_ram is not False else 0, disk=2 * extra)
+    if not way.writes_points(answers):
+        return None
+    room = added(survey, old, numbers, mode or "in-place", _stays_on_disk(survey, answers))
+    terms = points * TERMS_BYTES if way.adds_sparse(answers) else 0
+    # `added` takes the old vector for replaced, and here it comes along
+    kept = points * (old.size or 0) * 4 if mode == "blue-green" and _old_stays(answers) else 0
+    return Added(memory=room.memory + terms + kept, disk=room.disk + 2 * (terms + kept))
+
+
+def _old_stays(answers: Answers) -> bool:
+    return wanted(answers) == "side-by-side" or (wanted(answers) == "hybrid" and answers.model is None)
+
+
+def _stays_on_disk(survey: Survey, answers: Answers) -> bool:
+    """Whether the new vector is kept on disk: as answered, as the old one, and always for a vector per token."""
+    old = way.old(survey, answers)
+    if way.multi(answers):
+        asked = answers.vector.on_disk is not False
+    else:
+        asked = old is not None and bool(vector_settings(old, answers.vector.on_disk).get("on_disk"))
+    return asked and (way.mode(survey, answers) == "blue-green" or may_set(survey))
 
 
 def memory_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
@@ -105,132 +111,31 @@ def disk_headroom(survey: Survey, answers: Answers, probes: Probes) -> Finding |
     )
 
 
-def strict_mode_batch(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """Strict mode allows fewer points per request than asked for."""
-    least = min(strict_batches(survey), default=None)
-    wanted = answers.limits.batch or usual_batch(_dimension(answers, probes))
-    if wanted == least:  # the proposal, which keeps within the limit, or somebody who knew it
-        wanted = usual_batch(_dimension(answers, probes))
-    if least is None or least >= wanted:
-        return None
-    return Finding(
-        code="strict-mode-batch",
-        severity="info",
-        title="strict mode limits the size of a request",
-        measured=f"{least} points per request instead of {wanted}",
-        limit=str(least),
-        consequence=f"the load uses {least} points per request, and so takes longer",
-        remedy="raise the limit for the migration, or accept the longer load",
-        source="recorded answer: Limit exceeded",
-    )
-
-
 def strict_mode_size(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The new vectors would go beyond the bytes that strict mode allows a collection."""
-    cap, dimension = survey.strict.get("max_collection_vector_size_bytes"), _dimension(answers, probes)
-    if not cap or dimension is None or not any(vector.kind == "dense" for vector in survey.vectors):
+    cap, numbers, old = _cap(survey), way.numbers(answers, probes), way.old(survey, answers)
+    if not cap or numbers is None or old is None or not way.writes_points(answers):
         return None
-    points, old = survey.size.points, source_vector(survey, answers)
-    blue_green = choose(survey, answers).mode == "blue-green"
-    after = survey.size.vector_bytes + 4 * points * (dimension - (old.size or 0 if blue_green else 0))
-    if after <= int(cap):
+    points = survey.size.points
+    replaces = way.mode(survey, answers) == "blue-green" and not _old_stays(answers)
+    terms = points * TERMS_BYTES if way.adds_sparse(answers) else 0
+    after = survey.size.vector_bytes + 4 * points * (numbers - ((old.size or 0) if replaces else 0)) + terms
+    if after <= cap:
         return None
     return Finding(
         code="strict-mode-size",
         severity="blocker",
         title="strict mode allows the collection fewer bytes of vectors",
         measured=f"{in_bytes(after)} with the new vectors",
-        limit=in_bytes(int(cap)),
+        limit=in_bytes(cap),
         consequence="from there on every write is refused, the application's too",
         remedy="raise max_collection_vector_size_bytes before the run",
         source="recorded answer: Max vector storage size limit reached; checked on update_vectors too",
     )
 
 
-def days_not_hours(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """The load takes longer than a day, by the model's speed or by the size of the collection."""
-    probe, size = probes.new_model, survey.size
-    rate = probe.texts_per_s if probe and not probe.error and probe.texts_per_s else None
-    seconds = size.points / min(rate, answers.limits.rate or rate) if rate else 0.0
-    stored = size.vector_bytes + size.payload_bytes
-    if seconds < DAY and stored < HUGE:
-        return None
-    return Finding(
-        code="days-not-hours",
-        severity="warning",
-        title="this takes days, not hours",
-        measured=(
-            f"{duration(seconds)} for {size.points:,} points at the speed of the model"
-            if seconds >= DAY
-            else f"{in_bytes(stored)} stored"
-        ),
-        limit="a day" if seconds >= DAY else in_bytes(HUGE),
-        consequence="the run goes on without a terminal and can be paused, but restarts and upgrades fall into it",
-        remedy="take a faster model, a GPU or an endpoint with more throughput, or plan the days",
-        source="probe" if seconds >= DAY else "size; experience of Qdrant's own guide",
-    )
-
-
-def reindex_from_source(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """The collection is so small that writing it anew from its source is quicker."""
-    stored = survey.size.vector_bytes + survey.size.payload_bytes
-    if survey.size.points == 0 or stored >= SMALL:
-        return None
-    return Finding(
-        code="reindex-from-source-is-faster",
-        severity="info",
-        title="a collection this small may be indexed anew from its source",
-        measured=f"{in_bytes(stored)} stored",
-        limit=in_bytes(SMALL),
-        consequence="where the source is at hand and a gap does not hurt, that is less work than a migration",
-        remedy="nothing to do; the migration works all the same, without a gap",
-        source="Qdrant's own guide: under 25 MB",
-    )
-
-
-def rate_limit(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """Strict mode limits writes per minute."""
-    limit = survey.strict.get("write_rate_limit")
-    if not limit:
-        return None
-    minutes = survey.size.points / int(limit)
-    batch = answers.limits.batch or 256
-    return Finding(
-        code="rate-limit",
-        severity="warning",
-        title="strict mode limits how many points may be written per minute",
-        measured=f"{limit} a minute: at least {minutes:,.0f} minutes for {survey.size.points:,} points",
-        limit=f"{limit} points a minute and replica",
-        consequence=(
-            "a request larger than the limit is refused for good and is split"
-            if batch > int(limit)
-            else "the load waits when the server says so; the application shares the limit"
-        )
-        + ("; the new collection is made with the same limit" if choose(survey, answers).mode == "blue-green" else ""),
-        remedy="raise write_rate_limit for the migration, or give limits.rate a value below it",
-        source="recorded answer: 429 with Retry-After; the cost of a write is its number of points",
-    )
-
-
-def request_too_large(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """The asked-for batch does not fit into one request."""
-    dimension = _dimension(answers, probes)
-    if dimension is None:
-        return None
-    body = batch_of(survey, answers, dimension) * dimension * BYTES_PER_NUMBER
-    if body <= REQUEST_LIMIT:
-        return None
-    fits = REQUEST_LIMIT // (dimension * BYTES_PER_NUMBER)
-    return Finding(
-        code="request-too-large",
-        severity="warning",
-        title="a request of this many points is larger than the server takes",
-        measured=f"about {in_bytes(body)} in JSON",
-        limit="33.6 MB (32 MiB) by default",
-        consequence="the server refuses it with 400 and it is split, again and again",
-        remedy=f"answer limits.batch with {fits} or less",
-        source="recorded answer: JSON payload is larger than allowed; 20 bytes per number in JSON",
-    )
+def _cap(survey: Survey) -> int:
+    return int(survey.strict.get("max_collection_vector_size_bytes") or 0)
 
 
 CHECKS = (
@@ -253,15 +158,6 @@ CHECKS = (
         ),
     ),
     Check(
-        code="strict-mode-batch",
-        looks_at="strict mode allows the batch size",
-        run=strict_mode_batch,
-        explain=(
-            "Strict mode can cap points per upsert (upsert_max_batchsize) and per scroll (max_query_limit); more is\n"
-            "answered 400. The load keeps within both caps by itself, which costs time; raising them is optional."
-        ),
-    ),
-    Check(
         code="strict-mode-size",
         looks_at="strict mode leaves room for the new vectors",
         run=strict_mode_size,
@@ -269,43 +165,6 @@ CHECKS = (
             "Strict mode can cap the bytes of a collection's vectors (max_collection_vector_size_bytes). In place the new\n"
             "vectors come on top of the old ones; blue-green clones the cap for the new collection. Beyond it every write is\n"
             "answered 400, the application's too, so the cap has to be raised before the run."
-        ),
-    ),
-    Check(
-        code="rate-limit",
-        looks_at="no write rate limit is set",
-        run=rate_limit,
-        explain=(
-            "A write costs as many tokens as it has points. When they are used up the server answers 429 and says when to\n"
-            "come back; the engine waits that long. The application's own writes use the same tokens."
-        ),
-    ),
-    Check(
-        code="days-not-hours",
-        looks_at="the load ends within a day",
-        run=days_not_hours,
-        explain=(
-            "Embedding is nearly always the slowest part: points divided by the model's texts per second. From 400 GB on\n"
-            "moving the data alone takes days. The engine outlives the terminal, can be paused and resumed, and keeps what\n"
-            "it did, but a week with restarts and upgrades in it has to be planned."
-        ),
-    ),
-    Check(
-        code="reindex-from-source-is-faster",
-        looks_at="the collection is large enough for a migration",
-        run=reindex_from_source,
-        explain=(
-            "Under 25 MB, writing the collection anew from its source takes minutes and needs no tool. It is still a\n"
-            "migration for the application: the query model changes, and searches see a gap unless a new name is used."
-        ),
-    ),
-    Check(
-        code="request-too-large",
-        looks_at="a request stays below 32 MiB",
-        run=request_too_large,
-        explain=(
-            "A REST body may be 32 MiB by default, and a float32 takes about 20 bytes in JSON. A larger request is answered\n"
-            "400; the engine halves it and remembers, but a smaller batch from the start is quicker."
         ),
     ),
 )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from changeover.checks import way
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
-from changeover.decision.route import choose
+from changeover.decision.route import wanted
 from changeover.errors import ChangeoverError
+from changeover.routes.blue_green import same_name
 from changeover.routes.job import name_in_use, swapped_alias, taken_names
 from changeover.survey.model import Survey
 
 
 def plain_name(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The application uses the collection's own name, and blue-green would need an alias."""
-    if choose(survey, answers).mode != "blue-green" or name_in_use(survey, answers) != survey.collection:
+    if way.mode(survey, answers) != "blue-green" or name_in_use(survey, answers) != survey.collection:
         return None
+    if same_name(survey, answers):
+        return None  # the name is taken over, and offline-gap says what that costs
     try:
         alias = swapped_alias(survey, answers)
     except ChangeoverError:
@@ -56,7 +60,7 @@ def alias_moved(survey: Survey, answers: Answers, probes: Probes) -> Finding | N
 
 def target_exists(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """A name that the plan would give to the new collection or its alias is in use."""
-    if choose(survey, answers).mode != "blue-green":
+    if way.mode(survey, answers) != "blue-green":
         return None
     asked = [("target.collection", answers.target.collection, taken_names(survey))]
     if name_in_use(survey, answers) == survey.collection:
@@ -79,7 +83,7 @@ def target_exists(survey: Survey, answers: Answers, probes: Probes) -> Finding |
 
 def several_aliases(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """More than one alias points here, and only one of them is swapped."""
-    if choose(survey, answers).mode != "blue-green" or len(survey.aliases) < 2:
+    if way.mode(survey, answers) != "blue-green" or len(survey.aliases) < 2 or same_name(survey, answers):
         return None
     used = name_in_use(survey, answers)
     rest = ", ".join(alias.name for alias in survey.aliases if alias.name != used)
@@ -98,7 +102,7 @@ def several_aliases(survey: Survey, answers: Answers, probes: Probes) -> Finding
 
 def unverified(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The cutover would happen by itself, without labelled queries."""
-    if answers.cutover != "when-ready" or probes.queries:
+    if answers.cutover != "when-ready" or _asks(answers, probes) or wanted(answers) == "quantization":
         return None
     return Finding(
         code="unverified",
@@ -114,7 +118,7 @@ def unverified(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
 
 def no_labelled_queries(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """There is nothing to compare old and new with."""
-    if probes.queries or answers.cutover == "when-ready":
+    if _asks(answers, probes) or answers.cutover == "when-ready" or wanted(answers) == "quantization":
         return None
     return Finding(
         code="no-labelled-queries",
@@ -122,9 +126,17 @@ def no_labelled_queries(survey: Survey, answers: Answers, probes: Probes) -> Fin
         title="old and new cannot be compared on your own queries",
         measured="no labelled queries",
         consequence="the run verifies every point, but gives no verdict on quality",
-        remedy='give queries.file: one JSON object a line, {"query": "...", "relevant": [ids]}',
+        remedy=(
+            'give queries.file: one JSON object a line, {"query": "...", "relevant": [ids]}; or queries.title_field, whose'
+            " values become known-item queries"
+        ),
         source="answers",
     )
+
+
+def _asks(answers: Answers, probes: Probes) -> bool:
+    """Whether there are labelled queries, or a field that they are made from."""
+    return bool(probes.queries or answers.queries.title_field)
 
 
 CHECKS = (

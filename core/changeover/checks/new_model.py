@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
+from changeover.checks import way
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
+from changeover.decision.route import wanted
 from changeover.embed.model import ModelSpec
-from changeover.routes.job import source_vector
 from changeover.survey.model import Survey
 
 
 def model_unusable(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The model could not be loaded or asked."""
     probe = probes.new_model
-    if probe is None or not probe.error or dimension_mismatch(survey, answers, probes) is not None:
+    if probe is None or not probe.error or not way.uses_model(answers):
+        return None
+    if dimension_mismatch(survey, answers, probes) is not None:
         return None
     return Finding(
         code="model-unusable",
@@ -31,7 +34,7 @@ def model_unusable(survey: Survey, answers: Answers, probes: Probes) -> Finding 
 def dimension_mismatch(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The model returns another size than was declared."""
     probe, declared = probes.new_model, answers.model.dimension if answers.model else None
-    if probe is None or not probe.dimension or declared in (None, probe.dimension):
+    if probe is None or not probe.dimension or declared in (None, probe.dimension) or not way.uses_model(answers):
         return None
     return Finding(
         code="dimension-mismatch",
@@ -47,11 +50,12 @@ def dimension_mismatch(survey: Survey, answers: Answers, probes: Probes) -> Find
 
 def not_normalised(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The vectors are not of length 1 and the distance is Dot."""
-    probe = probes.new_model
-    dense = [vector for vector in survey.vectors if vector.kind == "dense"]
-    if probe is None or probe.error or not dense or abs(probe.norm - 1) < 0.01:
+    probe, old = probes.new_model, way.old(survey, answers)
+    if probe is None or probe.error or old is None or abs(probe.norm - 1) < 0.01:
         return None
-    distance = answers.vector.distance or source_vector(survey, answers).distance
+    if not way.uses_model(answers) or way.multi(answers):  # the vectors of tokens are compared by cosine
+        return None
+    distance = answers.vector.distance or old.distance
     if distance == "Cosine":
         return None
     return Finding(
@@ -68,7 +72,9 @@ def not_normalised(survey: Survey, answers: Answers, probes: Probes) -> Finding 
 
 def same_model(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Old and new model are the same."""
-    if answers.model is None or answers.old_model is None or _essence(answers.model) != _essence(answers.old_model):
+    if answers.model is None or answers.old_model is None or not way.uses_model(answers):
+        return None
+    if _essence(answers.model) != _essence(answers.old_model):
         return None
     return Finding(
         code="same-model",
@@ -89,17 +95,42 @@ def _essence(model: ModelSpec) -> ModelSpec:
 
 
 def query_model_must_change(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """Always: the application's query model has to change with the vectors."""
-    if answers.model is None:
+    """The application's queries have to change with the vectors: another model, or the same cut."""
+    if wanted(answers) == "dimensions":
+        return _queries_are_cut(answers)
+    if answers.model is None or not way.uses_model(answers):
         return None
+    in_place = way.mode(survey, answers) == "in-place"
     return Finding(
         code="query-model-must-change",
-        severity="info",
+        severity="warning",
         title="the application must embed its queries with the new model from the cutover on",
         measured=answers.model.label,
-        consequence="queries of the old model find nothing meaningful among vectors of the new one",
-        remedy="deploy the change that the plan shows as a diff",
+        consequence="queries of the old model find nothing meaningful among vectors of the new one"
+        + ("" if in_place else "; the alias turns every search at once, so the change must be ready by then"),
+        remedy="deploy the change that the plan shows as a diff: no step of the run can do that for you",
         source="vectors of different models are not comparable",
+        acknowledge=True,
+    )
+
+
+def _queries_are_cut(answers: Answers) -> Finding:
+    size = answers.target.dimension
+    rotated = answers.target.reduction == "pca"
+    return Finding(
+        code="query-model-must-change",
+        severity="warning",
+        title="the application must cut its queries as the stored vectors are cut, from the cutover on",
+        measured=f"{size} numbers" if size else "fewer numbers",
+        consequence=(
+            "a query that is cut without the rotation finds nothing meaningful, and no error says so"
+            if rotated
+            else "a query of the full size is refused, since the sizes differ"
+        ),
+        remedy="deploy the change that the plan shows as a diff"
+        + (", with the matrix that the run writes" if rotated else ""),
+        source="the sizes of a query and of a stored vector must be equal",
+        acknowledge=True,
     )
 
 
@@ -142,12 +173,13 @@ CHECKS = (
     ),
     Check(
         code="query-model-must-change",
-        looks_at="no new model is chosen yet",
+        looks_at="the application's queries stay as they are",
         run=query_model_must_change,
         explain=(
             "Vectors of two models cannot be compared. Whoever changes the stored vectors must change the model that\n"
             "embeds the queries at the same moment: the plan shows the application's change as a diff. Forgetting it is the\n"
-            "most common way to break a search without an error."
+            "most common way to break a search without an error, so it is acknowledged by typing. Where stored vectors are\n"
+            "cut, queries of the same model are cut in the same way; the plan shows these lines too."
         ),
     ),
 )

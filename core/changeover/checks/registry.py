@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from changeover.checks import capacity, cutover, new_model, rights, shape, state, text, versions
+from changeover.checks import (
+    advisories,
+    afterwards,
+    capacity,
+    cutover,
+    hybrid,
+    load,
+    multivectors,
+    new_model,
+    prefixes,
+    rights,
+    shape,
+    state,
+    text,
+    trials,
+    versions,
+)
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
@@ -11,12 +27,19 @@ from changeover.survey.model import Survey
 CHECKS: tuple[Check, ...] = (
     *versions.CHECKS,
     *shape.CHECKS,
+    *multivectors.CHECKS,
     *text.CHECKS,
     *new_model.CHECKS,
+    *prefixes.CHECKS,
+    *trials.CHECKS,
+    *hybrid.CHECKS,
     *capacity.CHECKS,
+    *load.CHECKS,
     *state.CHECKS,
     *rights.CHECKS,
     *cutover.CHECKS,
+    *afterwards.CHECKS,
+    *advisories.CHECKS,
 )
 ORDER = {"blocker": 0, "warning": 1, "info": 2}
 

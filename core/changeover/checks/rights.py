@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from changeover.checks import way
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
-from changeover.decision.route import choose
-from changeover.routes.job import source_vector, vector_settings
+from changeover.decision.route import wanted
+from changeover.routes.job import vector_settings
 from changeover.survey.model import Survey
 
 
@@ -33,17 +34,17 @@ def read(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
 
 def write(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The key may not write points."""
-    if survey.cluster.rights.write_points:
+    if survey.cluster.rights.write_points or not way.writes_points(answers):
         return None
     remedy = "use a key with write access to this collection; this one is enough to look and to plan"
     return _missing("write", "writing points is forbidden", "no vector can be written", remedy)
 
 
 def manage(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """Blue-green was asked for, and the key may not create collections and aliases."""
+    """The route changes the configuration or makes a collection, and the key may not."""
     if survey.cluster.rights.manage:
         return None
-    chosen = choose(survey, answers).mode
+    chosen = way.mode(survey, answers)
     if chosen == "in-place" and _settings(survey, answers):
         return Finding(
             code="right-missing-manage",
@@ -56,6 +57,9 @@ def manage(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
             source="server source: a PATCH of the collection needs manage, adding a vector does not",
             acknowledge=True,
         )
+    if wanted(answers) == "quantization":
+        remedy = "use a key with manage access"
+        return _missing("manage", "the configuration may not be changed", "the quantization cannot be changed", remedy)
     if answers.route != "blue-green" and chosen is not None:
         return None
     remedy = "use a key with manage access, or take in place"
@@ -63,7 +67,12 @@ def manage(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
 
 
 def _settings(survey: Survey, answers: Answers) -> tuple[str, ...]:
-    return tuple(vector_settings(source_vector(survey, answers), answers.vector.on_disk))
+    """What a second request would set on a dense vector that is added."""
+    old = way.old(survey, answers)
+    if way.multi(answers):
+        return ("on_disk", "hnsw_config")
+    makes_dense = way.embeds(answers) or wanted(answers) in ("dimensions", "linear-map")
+    return tuple(vector_settings(old, answers.vector.on_disk)) if old is not None and makes_dense else ()
 
 
 def clear_text_key(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
@@ -101,7 +110,8 @@ CHECKS = (
         looks_at="the key may write points",
         run=write,
         explain=(
-            "Every route writes points. A read-only key is enough to survey, check and plan, but not to run.\n"
+            "Every route but a change of the configuration writes points. A read-only key is enough to survey, check and\n"
+            "plan, but not to run.\n"
             "It was asked with a delete of no points, which changes nothing and is answered 403 without the right."
         ),
     ),

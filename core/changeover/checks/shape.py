@@ -2,45 +2,59 @@
 
 from __future__ import annotations
 
+from changeover.checks import way
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
-from changeover.decision.route import choose
-from changeover.routes.job import new_datatype, source_vector, unnamed_shape
-from changeover.survey.model import Survey
+from changeover.decision.route import wanted
+from changeover.embed.model import SparseSpec
+from changeover.routes.job import new_datatype, unnamed_shape
+from changeover.survey.model import Survey, Vector
 
 
 def unnamed_vector(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """The collection has an unnamed vector."""
-    if not unnamed_shape(survey):
+    if not unnamed_shape(survey) or not way.writes_points(answers):
         return None
-    in_place = choose(survey, answers).mode == "in-place"
+    in_place = way.mode(survey, answers) == "in-place"
+    only_sparse = not way.embeds(answers) and way.adds_sparse(answers)
     return Finding(
         code="unnamed-vector",
         severity="warning" if in_place else "info",
         title="the collection has an unnamed vector",
         measured="vectors: {size, distance}",
-        consequence=(
-            "adding a vector changes the collection's shape for good: clients that read params.vectors.size break, and"
-            " points are answered in two shapes"
-            if in_place
-            else "blue-green leaves this collection as it is"
-        ),
+        consequence=_change_of_shape(only_sparse) if in_place else "blue-green leaves this collection as it is",
         remedy="take blue-green, or accept the change of shape" if in_place else "nothing to do",
-        source="measured on 1.18.3 and 1.19.0; not undone by removing the vector",
+        source=(
+            "measured on 1.18.3"
+            if in_place and only_sparse
+            else "measured on 1.18.3 and 1.19.0; not undone by removing the vector"
+        ),
         acknowledge=in_place,
+    )
+
+
+def _change_of_shape(only_sparse: bool) -> str:
+    if only_sparse:
+        return (
+            'points with a sparse vector are answered as {"": [...], "name": {...}} instead of a list; the configuration'
+            " of the dense vector stays as it is"
+        )
+    return (
+        "adding a vector changes the collection's shape for good: clients that read params.vectors.size break, and"
+        " points are answered in two shapes"
     )
 
 
 def other_vectors(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """There are vectors that are not replaced."""
-    if not any(vector.kind == "dense" for vector in survey.vectors):
+    replaced = way.old(survey, answers)
+    if replaced is None:
         return None
-    replaced = source_vector(survey, answers).name
-    others = [vector for vector in survey.vectors if vector.name != replaced]
+    others = [vector for vector in survey.vectors if vector.name != replaced.name]
     if not others:
         return None
-    blue_green = choose(survey, answers).mode == "blue-green"
+    blue_green = way.mode(survey, answers) == "blue-green"
     names = ", ".join(f"{vector.name or '(unnamed)'} ({vector.kind})" for vector in others)
     return Finding(
         code="other-vectors",
@@ -55,12 +69,8 @@ def other_vectors(survey: Survey, answers: Answers, probes: Probes) -> Finding |
 
 def same_dimension_swap(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Old and new vectors have the same size."""
-    dense = any(vector.kind == "dense" for vector in survey.vectors)
-    new = probes.new_model.dimension if probes.new_model else (answers.model.dimension if answers.model else None)
-    if not dense or not new:
-        return None
-    old = source_vector(survey, answers)
-    if old.size != new:
+    old, new = way.old(survey, answers), way.dimension(answers, probes)
+    if old is None or not new or old.size != new or way.multi(answers):
         return None
     keeps_name = answers.vector.name == old.name
     return Finding(
@@ -79,23 +89,77 @@ def same_dimension_swap(survey: Survey, answers: Answers, probes: Probes) -> Fin
     )
 
 
+LOSSY = {
+    None: "the new vector is stored as float32, which takes more room; {datatype} would cut its numbers to pieces",
+    "dimensions": "what is cut are the rounded numbers, not those that the model gave",
+    "linear-map": "the map is learnt from rounded numbers; the new vector is stored as float32, which takes more room",
+    "quantization": "the originals are rounded already, so rescoring cannot bring back more than they still hold",
+    "hybrid": "the dense vectors are carried as they are, rounded; nothing more is lost",
+}
+
+
 def lossy_datatype(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """The old vector is stored in a type that would cut the new model's numbers to pieces."""
-    if not any(vector.kind == "dense" for vector in survey.vectors):
+    """The old vector is stored in a type that does not keep the model's numbers."""
+    old = way.old(survey, answers)
+    if old is None or old.datatype is None or new_datatype(old) is not None:
         return None
-    old = source_vector(survey, answers)
-    if old.datatype is None or new_datatype(old) is not None:
-        return None
+    route = wanted(answers)
+    key = None if way.embeds(answers) else route
     return Finding(
         code="lossy-datatype",
         severity="warning",
         title="the old vector is stored in a type that loses most of a float",
         measured=f"datatype {old.datatype}",
         limit="float32 or float16",
-        consequence="the new vector is stored as float32, which takes more room; uint8 would cut its numbers to 0",
-        remedy="nothing to do; quantization saves room without losing the originals",
-        source="server core: uint8 is truncated to whole numbers and not normalised",
+        consequence=LOSSY.get(key, LOSSY[None]).format(datatype=old.datatype),
+        remedy=(
+            "re-embed into float32 where the loss matters; quantization saves room and keeps the originals"
+            if key in ("dimensions", "linear-map", "quantization")
+            else "nothing to do; quantization saves room without losing the originals"
+        ),
+        source="server core: uint8 is truncated to whole numbers and not normalised, turbo types are rounded",
     )
+
+
+def sparse_without_idf(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """A sparse vector that stays has no IDF modifier."""
+    bare = [
+        v for v in survey.vectors if v.kind == "sparse" and str(v.params.get("modifier") or "none").lower() != "idf"
+    ]
+    if not bare:
+        return None
+    words = [vector.name for vector in bare if _by_words(survey, vector)]
+    return Finding(
+        code="sparse-without-idf",
+        severity="warning" if words else "info",
+        title=(
+            "a sparse vector of words is searched without weighing rare words higher"
+            if words
+            else "a sparse vector has no IDF modifier"
+        ),
+        measured=", ".join(words or [vector.name for vector in bare]),
+        limit="modifier: idf for BM25, BM42 and miniCOIL; none for SPLADE",
+        consequence=(
+            "BM25 leaves the rarity of a word to the server; without the modifier common words count as much as rare ones"
+            if words
+            else "right for SPLADE, wrong for BM25, BM42 and miniCOIL"
+        ),
+        remedy='if words made it, PATCH the collection with sparse_vectors: {name: {"modifier": "idf"}}; no reload is needed',
+        source="the modifier is applied when a search is made (measured)",
+    )
+
+
+def _by_words(survey: Survey, vector: Vector) -> bool:
+    """Whether the sparse vector's name, or what a former run recorded, says that its encoder wants IDF."""
+    made = survey.metadata.get("changeover")
+    recorded = made.get("sparse") if isinstance(made, dict) else None
+    if isinstance(recorded, dict) and recorded.get("vector") == vector.name:
+        return str(recorded.get("encoder")) != "fastembed" or _wants_idf(str(recorded.get("model")))
+    return _wants_idf(vector.name)
+
+
+def _wants_idf(name: str) -> bool:
+    return SparseSpec(encoder="fastembed", model=name).uses_idf
 
 
 def custom_shards(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
@@ -122,7 +186,8 @@ CHECKS = (
         explain=(
             "A collection made with one unnamed vector accepts a second, named one on 1.18.3 and 1.19.0, although the\n"
             'documentation says no. Its configuration then reads {"": ..., "new": ...} and never turns back, and points\n'
-            "are answered as a list or as an object depending on what they have. Blue-green avoids that and is proposed."
+            "are answered as a list or as an object depending on what they have. A sparse vector beside it changes only how\n"
+            "points are answered, and taking it away brings the configuration back (1.18.3). Blue-green avoids both."
         ),
     ),
     Check(
@@ -151,6 +216,16 @@ CHECKS = (
             "uint8 and turbo datatypes change the stored numbers themselves; there is no way back to the originals. A model\n"
             "made for them may not be the new one, so its vectors are stored as float32. Quantization saves the same room\n"
             "and keeps the originals."
+        ),
+    ),
+    Check(
+        code="sparse-without-idf",
+        looks_at="sparse vectors of words weigh rare words higher",
+        run=sparse_without_idf,
+        explain=(
+            "BM25, BM42 and miniCOIL store how often a word occurs in a text and leave its rarity to the server, which\n"
+            "multiplies it in when it searches: that is the IDF modifier of a sparse vector. SPLADE weighs by itself and must\n"
+            "not have it. The modifier can be changed at any time; searches follow at once."
         ),
     ),
     Check(

@@ -98,6 +98,28 @@ def shard_transfer(survey: Survey, answers: Answers, probes: Probes) -> Finding 
     )
 
 
+def another_migration(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """A run that has not ended is recorded in the collection's metadata."""
+    recorded = survey.metadata.get("changeover")
+    lease = recorded.get("lease") if isinstance(recorded, dict) else None
+    if not isinstance(lease, dict) or not lease or lease.get("ended"):
+        return None
+    said = ", ".join(f"{key} {lease[key]}" for key in ("run", "host", "since") if lease.get(key))
+    return Finding(
+        code="another-migration",
+        severity="blocker",
+        title="another migration of this collection has not ended",
+        measured=said or "a lease without an end",
+        limit="one run per collection",
+        consequence="two runs would write into each other's vectors and swap each other's names",
+        remedy=(
+            "end that run where it was begun (changeover resume or control RUN stop); if it is lost, take the lease away:"
+            ' PATCH the collection with metadata: {"changeover": null}'
+        ),
+        source="metadata of the collection (1.16 and later)",
+    )
+
+
 CHECKS = (
     Check(
         code="not-green",
@@ -143,6 +165,16 @@ CHECKS = (
         explain=(
             "While a shard is moved or split its points are written in two places, and the plan's slices would be cut from\n"
             "a layout that is about to change. Let it finish first; GET /collections/{name}/cluster shows the transfers."
+        ),
+    ),
+    Check(
+        code="another-migration",
+        looks_at="no other run works on this collection",
+        run=another_migration,
+        explain=(
+            "A run writes a lease into the collection's metadata when it begins and ends it when it is done or given up, so\n"
+            "that nobody begins a second one from another machine. Servers before 1.16 keep no metadata; there only the\n"
+            "lock of this machine protects. A lease whose run is lost is taken away by hand."
         ),
     ),
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from changeover.checks import way
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
-from changeover.survey.model import Sampled, Survey
+from changeover.decision.route import wanted
+from changeover.survey.model import Proof, Sampled, Survey
 from changeover.survey.template import paths, render
 
-
-def _template(survey: Survey, answers: Answers) -> str | None:
-    return answers.text.as_template or survey.text.template
+CHANGED = 0.01
+"""Share of sampled points whose vector does not fit their text, from which it is said."""
+MIXED = 0.1
+"""Share of the sample on each side, from which two models are the likeliest reason."""
 
 
 def _blank(survey: Survey, template: str) -> list[Sampled]:
@@ -21,15 +24,20 @@ def _blank(survey: Survey, template: str) -> list[Sampled]:
 
 def text_missing(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """No payload field holds text, or the answered one is nowhere."""
-    template = _template(survey, answers)
+    if not way.reads_text(answers):
+        return None
+    template = way.template(survey, answers)
     if template and (not survey.sample or len(_blank(survey, template)) < len(survey.sample)):
         return None
+    unread = None if template else answers.text.as_template
     return Finding(
         code="text-missing",
         severity="blocker",
         title="the text to embed was not found",
         measured=f"{template!r} is absent or blank on all of {len(survey.sample)} sampled points"
         if template
+        else f"{unread!r} cannot be read: a brace is not closed"
+        if unread
         else "no field holds text",
         limit="text on every point that shall get a new vector",
         consequence="there is nothing to embed",
@@ -41,7 +49,7 @@ def text_missing(survey: Survey, answers: Answers, probes: Probes) -> Finding | 
 def text_unproven(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """It was not shown that the stored vectors come from this text."""
     text = survey.text
-    if not _template(survey, answers):
+    if not way.uses_model(answers) or not way.template(survey, answers):
         return None
     best = text.proofs[0] if text.proofs else None
     if text.proven is None:
@@ -87,7 +95,7 @@ def text_unproven(survey: Survey, answers: Answers, probes: Probes) -> Finding |
 
 def empty_text(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Some points have no text."""
-    template = _template(survey, answers)
+    template = way.template(survey, answers) if way.reads_text(answers) else None
     if not template or not survey.sample:
         return None
     blank = _blank(survey, template)
@@ -113,7 +121,7 @@ def empty_text(survey: Survey, answers: Answers, probes: Probes) -> Finding | No
 def text_truncated(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Texts reach the model's token limit."""
     probe = probes.new_model
-    if probe is None or probe.error or probe.truncated <= 0.01:
+    if probe is None or probe.error or probe.truncated <= 0.01 or not way.uses_model(answers):
         return None
     return Finding(
         code="text-truncated",
@@ -124,6 +132,69 @@ def text_truncated(survey: Survey, answers: Answers, probes: Probes) -> Finding 
         remedy="nothing to do when the beginning tells it; else use smaller chunks or a model with a longer limit",
         source="probe",
     )
+
+
+def text_changed_since(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Most stored vectors fit their text, and some do not: the text was edited and the vector was not."""
+    best = _best(survey)
+    share = probes.texts_changed
+    if share is None and survey.text.proven and best is not None:
+        share = 1 - best.share
+    if share is None or share < CHANGED or mixed_models(survey, answers, probes) is not None:
+        return None
+    followed = way.embeds(answers)
+    return Finding(
+        code="text-changed-since",
+        severity="warning",
+        title="some points have another text now than when they were embedded",
+        measured=f"{share:.1%} of the sampled points, about {round(share * survey.size.points):,} in all",
+        limit="cosine 0.99 between the stored vector and the text as it is",
+        consequence=(
+            "the new vectors follow the text as it is now, so a part of what changes in the results comes from these edits"
+            if followed
+            else "their dense vectors stay those of the former text, whatever is made beside or from them"
+        ),
+        remedy=(
+            "nothing to do; find out which writer edits the payload and leaves the vector, or it will go on"
+            if followed
+            else "embed these points anew, and find out which writer edits the payload and leaves the vector"
+        ),
+        source="re-embedded sample",
+    )
+
+
+def mixed_models(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """Some stored vectors are reproduced exactly and the others not at all."""
+    best = _best(survey)
+    if best is None or best.share < MIXED or best.apart < MIXED or best.share + best.apart < 1 - MIXED:
+        return None
+    derived = wanted(answers) in ("dimensions", "linear-map")
+    return Finding(
+        code="mixed-models",
+        severity="warning",
+        title="the stored vectors come from more than one model",
+        measured=f"{best.share:.0%} of {best.n} sampled points are reproduced, {best.apart:.0%} are not even near",
+        limit="one model for all points",
+        consequence=(
+            "what is computed from the stored vectors is wrong for one part of the points, as their searches are today"
+            if derived
+            else "one part of the points cannot be found by meaning today; re-embedding mends that, and makes the old side"
+            " look worse in the comparison than its model is"
+            if way.embeds(answers)
+            else "one part of the points cannot be found by meaning, and that stays so"
+        ),
+        remedy="re-embed everything: answer avoid = none"
+        if derived
+        else "nothing to do"
+        if way.embeds(answers)
+        else "re-embed everything with one model",
+        source="re-embedded sample: nothing lies between cosine 0.99 and 0.3",
+        acknowledge=derived,
+    )
+
+
+def _best(survey: Survey) -> Proof | None:
+    return survey.text.proofs[0] if survey.text.proofs else None
 
 
 CHECKS = (
@@ -163,6 +234,26 @@ CHECKS = (
         explain=(
             "Every model reads a fixed number of tokens and ignores the rest. The probe counts how many sampled texts reach\n"
             "that limit."
+        ),
+    ),
+    Check(
+        code="text-changed-since",
+        looks_at="the stored vectors fit the text as it is now",
+        run=text_changed_since,
+        explain=(
+            "Qdrant does not embed: an application that edits the payload and forgets the vector leaves a point that is\n"
+            "found by its former text. Where the old model reproduces nearly all stored vectors and some not, that is the\n"
+            "likeliest reason. A migration mends these points, and changes their results for a reason that is not the model."
+        ),
+    ),
+    Check(
+        code="mixed-models",
+        looks_at="the stored vectors come from one model",
+        run=mixed_models,
+        explain=(
+            "When a part of the sample is reproduced exactly and the rest lies nowhere near (cosine below 0.3), two models\n"
+            "wrote into one vector: a former change that did not reach all points, or two writers. No search finds both\n"
+            "parts. Re-embedding everything mends it; cutting or mapping the stored vectors carries it on."
         ),
     ),
 )

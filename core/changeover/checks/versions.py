@@ -1,12 +1,13 @@
-"""Server versions."""
+"""Server versions, and what old ones ignore without a word."""
 
 from __future__ import annotations
 
+from changeover.checks import advisories, way
+from changeover.checks.afterwards import old_vector_removal_unsafe
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers
-from changeover.decision.route import choose
 from changeover.routes.job import server_version
 from changeover.survey.model import Survey
 
@@ -14,7 +15,7 @@ from changeover.survey.model import Survey
 def vectors_cannot_be_added(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """In place is asked for on a server that cannot, or should not, add a vector."""
     version = server_version(survey)
-    if supports("add_vector_safe", version):
+    if supports("add_vector_safe", version) or not way.writes_points(answers):
         return None
     asked = answers.route == "in-place"
     old = not supports("add_vector", version)
@@ -35,7 +36,7 @@ def mixed_versions(survey: Survey, answers: Answers, probes: Probes) -> Finding 
     versions = sorted({peer.version for peer in survey.cluster.peers})
     if len(versions) <= 1:
         return None
-    in_place = choose(survey, answers).mode == "in-place"
+    in_place = way.mode(survey, answers) == "in-place" and way.writes_points(answers)
     return Finding(
         code="mixed-versions",
         severity="blocker" if in_place else "warning",
@@ -46,6 +47,56 @@ def mixed_versions(survey: Survey, answers: Answers, probes: Probes) -> Finding 
         remedy="finish the upgrade first, so that every peer runs the same version",
         source="server source",
     )
+
+
+def update_mode_ignored(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The application writes both sides, and this server does not know insert-only."""
+    version = server_version(survey)
+    dual = answers.writers == "dual" and way.mode(survey, answers) == "blue-green"
+    if not dual or supports("update_mode", version):
+        return None
+    return Finding(
+        code="update-mode-ignored",
+        severity="warning",
+        title="this server ignores insert-only, so the load overwrites what the application writes to the new side",
+        measured=version,
+        limit="1.17.0",
+        consequence=(
+            "a point that the application has just written is replaced by what the load read earlier, until the catch-up"
+            " finds the difference; no error is answered"
+        ),
+        remedy="answer writers = unknown and let the engine find every change, or upgrade the server to 1.17 first",
+        source="server source 1.16.3: unknown fields of an upsert are dropped",
+        acknowledge=True,
+    )
+
+
+def client_endpoints_removed(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
+    """The old search endpoints are gone from 1.19 on: here already, or after an upgrade that another finding asks for."""
+    gone = sorted({peer.version for peer in survey.cluster.peers if not supports("legacy_search", peer.version)})
+    asking = () if gone else _asking_for_an_upgrade(survey, answers, probes)
+    if not gone and not asking:
+        return None
+    return Finding(
+        code="client-endpoints-removed",
+        severity="info",
+        title=(
+            "applications on old clients cannot search this server"
+            if gone
+            else "an upgrade beyond 1.18 breaks applications on old clients"
+        ),
+        measured=", ".join(gone) if gone else f"an upgrade is the remedy of {', '.join(asking)}",
+        limit="1.19.0",
+        consequence="/points/search, /points/recommend and /points/discover are answered 404; /points/query is what is left",
+        remedy="check every application that searches: it must use a client that knows the Query API (1.10 and later)",
+        source="OpenAPI of 1.18 and 1.19 compared",
+    )
+
+
+def _asking_for_an_upgrade(survey: Survey, answers: Answers, probes: Probes) -> tuple[str, ...]:
+    others = (old_vector_removal_unsafe, *(check.run for check in advisories.CHECKS))
+    found = [finding for run in others if (finding := run(survey, answers, probes)) is not None]
+    return tuple(finding.code for finding in found if "to 1.19" in finding.remedy)
 
 
 CHECKS = (
@@ -66,6 +117,26 @@ CHECKS = (
         explain=(
             "During a rolling upgrade some peers know requests that others do not. Older peers ignore unknown options\n"
             "silently, so a guard such as insert-only protects on one peer and overwrites on another. Finish the upgrade."
+        ),
+    ),
+    Check(
+        code="update-mode-ignored",
+        looks_at="nothing that the load writes can overwrite the application's own writes",
+        run=update_mode_ignored,
+        explain=(
+            "Under dual writes the load must not touch a point that the application wrote to the new side already. That is\n"
+            "what insert-only is for, from 1.17 on. Older servers do not refuse the option, they overlook it: the write\n"
+            "succeeds and overwrites. With writers = unknown the application writes one side only and nothing can be lost."
+        ),
+    ),
+    Check(
+        code="client-endpoints-removed",
+        looks_at="the old search endpoints are still there, and nothing asks for an upgrade",
+        run=client_endpoints_removed,
+        explain=(
+            "1.19.0 removed the REST endpoints for search, recommend and discover that clients used before the Query API.\n"
+            "An application pinned to such a client stops working the moment the server is upgraded. So an upgrade is never\n"
+            "a step without cost: look at every client first, then at the server."
         ),
     ),
 )

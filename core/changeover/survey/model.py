@@ -162,6 +162,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """Fifth percentile of that cosine."""
     share: float
     """Share of sampled points at cosine >= 0.99."""
+    apart: float = 0.0
+    """Share of sampled points at cosine < 0.3: of another text, or of another model."""
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ POINTS = 48
 FINALISTS = 3
 SAME = 0.99
 """Cosine from which a re-embedded text counts as reproduced; quantised models vary by less with the batch."""
+APART = 0.3
+"""Cosine below which two vectors have nothing to do with each other."""
 PROVEN_SHARE = 0.9
 EXACT = 0.9995
 """Median cosine from which no other candidate is tried: a wrong prefix on a long text can pass for SAME."""
@@ -145,6 +147,7 @@ def _proof(old: Embedder, template: str, prefix: str, stored: Stored) -> Proof |
         median=round(float(np.median(cosines)), 4),
         low=round(float(np.quantile(cosines, 0.05)), 4),
         share=round(float((cosines >= SAME).mean()), 4),
+        apart=round(float((cosines < APART).mean()), 4),
     )
 
 
