@@ -55,7 +55,9 @@ def wait_for(run: RunFolder, enough: Callable[[RunState], bool], patience_s: flo
         if state.status == "stopped":
             raise AssertionError(f"the engine stopped: {state.stopped}\n{run.log.read_text()[-2000:]}")
         time.sleep(0.05)
-    raise AssertionError("too slow: " + "\n".join(text for _, _, text in run.state().log[-20:]))
+    ready = run.state().ready
+    dark = [f"{lamp.name}: {lamp.detail}" for lamp in ready.lamps if not lamp.on] if ready else []
+    raise AssertionError("\n".join(["too slow", *dark, *(text for _, _, text in run.state().log[-20:])]))
 
 
 def checkpoints(run: RunFolder) -> list[ev.SliceAcked]:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from changeover.checks.model import ModelProbe, Probes
 from changeover.decision.answers import Answers
@@ -41,12 +42,10 @@ async def take_probes(survey: Survey, answers: Answers, environ: Mapping[str, st
 
 def probe_model(spec: ModelSpec, texts: list[str], environ: Mapping[str, str]) -> ModelProbe:
     """What the model does with these texts; blocking. Never raises for what is wrong with the model."""
-    import numpy as np
-
-    from changeover.embed.protocol import DimensionMismatch, TextRejected, load
+    from changeover.embed.protocol import DimensionMismatch, TextRejected, load_encoder
 
     try:
-        model = load(spec, environ)
+        model = load_encoder(spec, environ)
     except DimensionMismatch as error:
         return ModelProbe(dimension=error.real, error=str(error))
     except ChangeoverError as error:
@@ -70,10 +69,19 @@ def probe_model(spec: ModelSpec, texts: list[str], environ: Mapping[str, str]) -
             texts_per_s=round(len(texts) / max(elapsed, 1e-6), 1),
             tokens_per_text=round(sum(counts) / len(counts), 1),
             truncated=round(sum(c >= limit for c in counts) / len(counts), 3) if limit else 0.0,
-            norm=round(float(np.nanmean(np.linalg.norm(vectors, axis=1))), 4),
+            norm=_norm(vectors),
             fingerprint=model.fingerprint.digest,
         )
     except ChangeoverError as error:
         return ModelProbe(dimension=model.dimension, error=str(error))
     finally:
         model.close()
+
+
+def _norm(vectors: Any) -> float:
+    """Mean length of dense vectors; 1 for anything else: token vectors and what the server embeds are not measured."""
+    import numpy as np
+
+    if not isinstance(vectors, np.ndarray):
+        return 1.0
+    return round(float(np.nanmean(np.linalg.norm(vectors, axis=1))), 4)
