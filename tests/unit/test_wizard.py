@@ -69,10 +69,12 @@ async def test_a_blocker_and_a_code_that_was_not_typed_are_refused(walk: Walk) -
     walk.answer(answers(old_model=None))
     await walk.probe(trials=False)
     plan = walk.plan()
-    with pytest.raises(BlockedError, match="--accept text-unproven"):
+    with pytest.raises(BlockedError, match="--accept text-unproven --accept query-model-must-change"):
         wizard.refuse_unaccepted(plan, frozenset())
-    wizard.refuse_unaccepted(plan, frozenset({"text-unproven"}))
+    with pytest.raises(BlockedError, match="--accept query-model-must-change"):
+        wizard.refuse_unaccepted(plan, frozenset({"text-unproven"}))
+    wizard.refuse_unaccepted(plan, frozenset({"text-unproven", "query-model-must-change"}))
     assert walk.survey is not None
     walk.survey = msgspec.structs.replace(walk.survey, state=msgspec.structs.replace(walk.survey.state, color="red"))
     with pytest.raises(BlockedError, match="not-green"):
-        wizard.refuse_unaccepted(walk.plan(), frozenset({"text-unproven"}))
+        wizard.refuse_unaccepted(walk.plan(), frozenset({"text-unproven", "query-model-must-change"}))
