@@ -18,36 +18,46 @@ ROUTES = {
     "blue-green": (
         "Blue-green: a new collection with the same configuration, indexes, payload and other vectors is filled, and an\n"
         "alias is pointed at it in one request. It works on every version, needs twice the room for a while, and leaves\n"
-        "the old collection untouched."
+        "the old collection untouched. Without zero downtime it can also take the old collection's own name."
     ),
     "side-by-side": (
         "Side by side: both models stay live in one collection, each under a vector name of its own, and are compared\n"
-        "until somebody decides. Where vectors can be added later (from 1.18.1 on) in place ends in exactly this state:\n"
-        "answer keep_both = true."
+        "until somebody decides. From 1.18.1 on the new vector is added to the collection that serves; before, a new\n"
+        "collection is made with both names and the old vectors are carried into it unchanged. Vectors per token are kept\n"
+        "on disk without a graph. A further name can be reserved for the next change."
     ),
     "hybrid": (
-        "Hybrid: sparse vectors (BM25, SPLADE) are added beside the dense ones, and a search fuses both. The dense vectors\n"
-        "need no re-embedding for that."
+        "Hybrid: words are searched beside meaning, and both results are fused. The dense vectors need no re-embedding:\n"
+        "from 1.18.1 on a sparse vector is added and filled, before that a new collection carries the dense vectors over,\n"
+        "and from 1.20 on a text index with scoring needs no vector at all. Documents and queries take one encoder: the\n"
+        "server's BM25 (1.15.2 and later), the same code on this machine, or fastembed (BM25, SPLADE, miniCOIL)."
     ),
     "dimensions": (
-        "Fewer dimensions: the stored vectors of a Matryoshka model are cut and normalised again. No text and no model is\n"
-        "needed; the application has to cut its queries in the same way."
+        "Fewer dimensions: the stored vectors are cut and normalised again, in place or into a new collection. No text and\n"
+        "no model is needed. Leading numbers suit a Matryoshka model; for any other a rotation by the vectors' own principal\n"
+        "components before the cut keeps far more. The application cuts its queries in the same way, with the matrix that\n"
+        "the run writes where there is a rotation."
     ),
     "quantization": (
         "Quantization: the server keeps smaller copies of the vectors beside the originals and makes them itself, after\n"
-        "one change of the configuration. Nothing is embedded."
+        "one change of the configuration. Nothing is embedded and no point is written. Recall is measured before and\n"
+        "after; below the limit the former configuration is brought back."
     ),
     "linear-map": (
-        "Linear map: vectors of the old model are turned into approximations of the new one's by a matrix learnt from\n"
-        "pairs. It loses quality that re-embedding keeps, and pays only where embedding everything is out of reach."
+        "Linear map: stored vectors of the old model are turned into approximations of the new one's by a matrix learnt\n"
+        "from a few thousand pairs of this collection. A bridge until re-embedding is affordable, never its equal: it is\n"
+        "measured on queries that it has not seen, and refused where it finds no more than the old vectors do."
     ),
 }
+
+LEADS_TO = {("keep_both", "true"): "side-by-side", ("add_sparse", "true"): "hybrid"}
+"""Choices whose value is not the name of the route that they lead to."""
 
 
 def topics() -> Mapping[str, str]:
     """Topic -> one line, for the list that `explain` prints without a topic. A choice is `question=choice`."""
     found = {question.id: question.prompt for question in QUESTIONS}
-    found |= {f"{q.id}={c.value}": c.label for q in QUESTIONS if q.kind == "choice" for c in q.choices if c.value}
+    found |= {f"{q.id}={c.value}": c.label for q in QUESTIONS for c in q.choices if c.value}
     found |= KEYS
     found |= {name: text.split(":")[0] for name, text in ROUTES.items()}
     found |= {check.code: check.explain.splitlines()[0] for check in CHECKS}
@@ -67,9 +77,7 @@ def explain(name: str) -> str:
 
 
 def _route(name: str) -> str:
-    if name not in ROUTES:
-        return ""
-    return ROUTES[name]
+    return ROUTES.get(name, "")
 
 
 def _check(name: str) -> str:
@@ -91,7 +99,7 @@ def _choice(name: str) -> str:
     for question in QUESTIONS:
         for choice in question.choices:
             if question.id == asked.strip() and choice.value and choice.value.strip() == value.strip():
-                route = _route(choice.value)
+                route = _route(LEADS_TO.get((question.id, choice.value), choice.value))
                 return f"{question.prompt} {choice.label}: {choice.consequence}." + (f"\n\n{route}" if route else "")
     return ""
 
