@@ -241,6 +241,16 @@ async def test_a_third_from_another_model_is_not_proven(monkeypatch: pytest.Monk
     text, _, _ = await proven(mixed, monkeypatch)
     assert text.proven is False
     assert 0.5 < text.proofs[0].share < 0.8
+    assert text.proofs[0].apart > 0.2, "the others are nowhere near"
+    assert text.proofs[0].share + text.proofs[0].apart > 0.9, "and nothing lies between"
+
+
+async def test_like_texts_of_the_same_model_are_not_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, _, _ = await proven(
+        points("{text}", prefix="an instruction that nobody would think of: ", model=Bag()), monkeypatch, model=Bag()
+    )
+    assert text.proofs[0].share < 0.9
+    assert text.proofs[0].apart == 0
 
 
 async def test_texts_that_the_model_refuses_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

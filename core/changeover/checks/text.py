@@ -165,7 +165,7 @@ def text_changed_since(survey: Survey, answers: Answers, probes: Probes) -> Find
 
 def mixed_models(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Some stored vectors are reproduced exactly and the others not at all."""
-    best = _best(survey)
+    best = max(survey.text.proofs, key=lambda proof: proof.share, default=None)
     if best is None or best.share < MIXED or best.apart < MIXED or best.share + best.apart < 1 - MIXED:
         return None
     derived = wanted(answers) in ("dimensions", "linear-map")
