@@ -265,6 +265,13 @@ FIRES: list[Case] = [
         Probes(),
         "warning",
     ),
+    (
+        "bm25-language",
+        survey(),
+        hybrid(sparse=SparseAnswer(encoder="server-bm25", language="klingon")),
+        words(0.05, 0.0, 0.1),
+        "warning",
+    ),
     ("bm25-two-encoders", with_vectors(DENSE, BM25_IDF), hybrid(), Probes(), "warning"),
     (
         "bm25-two-encoders",

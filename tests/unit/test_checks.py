@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from changeover import checks
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.checks.registry import CHECKS, by_code, passed, run
 from changeover.decision.answers import Answers, Limits, TargetAnswer, TextAnswer, VectorAnswer
@@ -280,6 +282,13 @@ def test_blue_green_counts_only_what_is_copied() -> None:
     in_place, blue_green = (survey(version=v, size=size) for v in ("1.18.3", "1.17.1"))
     assert of("memory-headroom", run(in_place, answers(), PROBES)) is None
     assert of("memory-headroom", run(blue_green, answers(), PROBES)) is None
+
+
+def test_no_file_of_checks_grows_into_two() -> None:
+    folder = Path(checks.__file__).parent
+    assert {
+        path.name: n for path in folder.glob("*.py") if (n := len(path.read_text("utf-8").splitlines())) > 400
+    } == {}
 
 
 def test_every_check_is_tried_above_and_explained() -> None:

@@ -11,6 +11,7 @@ from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers
+from changeover.embed.languages import LANGUAGES
 from changeover.embed.model import SparseSpec
 from changeover.quality.trials import HybridTrial
 from changeover.routes.job import server_version
@@ -93,19 +94,21 @@ def bm25_language(survey: Survey, answers: Answers, probes: Probes) -> Finding |
     missing = trial.without_terms if trial is not None else 0.0
     guessed = trial.guessed_language if trial is not None else None
     other = guessed if guessed not in (None, spec.language.lower()) else None
+    unknown = spec.encoder in ("server-bm25", "local-bm25") and spec.language.lower() not in LANGUAGES
     said = [
+        *([f"BM25 knows no language {spec.language!r}"] if unknown else []),
         *([f"{share:.0%} of the words are stop words of {spec.language}"] if share is not None else []),
         *([f"the stop words of {other} fit best"] if other else []),
         *([f"{foreign:.0%} of the letters are of another script"] if foreign >= FOREIGN else []),
         *([f"{missing:.1%} of the texts have no term left"] if missing >= WITHOUT_TERMS else []),
     ]
     few = share is not None and share < FEW_STOP_WORDS
-    if not few and not other and foreign < FOREIGN and missing < WITHOUT_TERMS:
+    if not unknown and not few and not other and foreign < FOREIGN and missing < WITHOUT_TERMS:
         return None
     return Finding(
         code="bm25-language",
         severity="warning",
-        title=f"the texts may not be in {spec.language}",
+        title=f"{spec.language!r} is no language of BM25" if unknown else f"the texts may not be in {spec.language}",
         measured="; ".join(said),
         limit=f"{FEW_STOP_WORDS:.0%} stop words and more, as running text has",
         consequence=(
@@ -122,7 +125,7 @@ def _other_script(survey: Survey, answers: Answers, language: str) -> float:
     template = way.template(survey, answers)
     if template is None:
         return 0.0
-    letters = [char for point in survey.sample for char in render(template, point.payload)[:2000] if char.isalpha()]
+    letters = [char for point in survey.sample for char in render(template, point.payload)[:500] if char.isalpha()]
     if not letters:
         return 0.0
     latin = sum(char.isascii() or unicodedata.name(char, "").startswith("LATIN") for char in letters)

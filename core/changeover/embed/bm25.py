@@ -15,43 +15,11 @@ from typing import Any
 import numpy as np
 
 from changeover.cluster.api import Inference, SparseValue
+from changeover.embed.languages import LANGUAGES as LANGUAGES
 from changeover.embed.model import Fingerprint, SparseSpec
 from changeover.errors import UsageError
 
 SERVER_MODEL = "qdrant/bm25"
-LANGUAGES = (
-    "arabic",
-    "azerbaijani",
-    "basque",
-    "bengali",
-    "catalan",
-    "chinese",
-    "danish",
-    "dutch",
-    "english",
-    "finnish",
-    "french",
-    "german",
-    "greek",
-    "hebrew",
-    "hinglish",
-    "hungarian",
-    "indonesian",
-    "italian",
-    "japanese",
-    "kazakh",
-    "nepali",
-    "norwegian",
-    "portuguese",
-    "romanian",
-    "russian",
-    "slovene",
-    "spanish",
-    "swedish",
-    "tajik",
-    "turkish",
-)
-"""Languages with stop words; others are accepted without a word by servers, which then use none (measured)."""
 COUNTING_K = 1e9
 """With so slow a saturation and no length normalisation, a term's weight is how often it occurs."""
 WORD = re.compile(r"\w+")
