@@ -133,7 +133,7 @@ def use(monkeypatch: pytest.MonkeyPatch, model: Model | Exception) -> None:
             raise model
         return model
 
-    monkeypatch.setattr("changeover.embed.protocol.load", load)
+    monkeypatch.setattr("changeover.embed.protocol.load_encoder", load)
 
 
 async def test_the_new_model_is_measured_on_texts_of_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:

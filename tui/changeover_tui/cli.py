@@ -12,7 +12,7 @@ from typing import NoReturn
 from changeover.errors import ChangeoverError, ExitCode
 from changeover.version import __version__
 
-CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "spend", "cutover")
+CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover")
 GENERATIONS = ("1.17", "1.18", "1.19")
 MODULES = {
     None: "wizard",

@@ -212,7 +212,7 @@ def choose(survey: Survey, answers: Answers) -> Chosen:
             return Chosen(route=None, reasons=tuple(f"{route}: {reason}" for reason in reasons))
         if only_configures(route, answers):
             return Chosen(route=route, mode="in-place")
-    asked: Mode | None = answers.route if answers.route in MODES else None  # type: ignore[assignment]
+    asked: Mode | None = answers.route if answers.route in MODES else None
     mode = asked or proposed(survey, answers)
     reasons = mode_closed(mode, survey, answers) if mode is not None else ()
     if mode is not None and not reasons:

@@ -9,6 +9,8 @@ from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
 
 POLL_S = 0.25
+QUALITY_CODE = "worse-on-your-data"
+"""Accepting this code lets a NO-GO verdict pass: before the run, or when the verdict is there."""
 MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000, "spend": 1_000_000_000}
 
 
@@ -54,6 +56,9 @@ class Desk:
             case "stop":
                 self.answer(asked)
                 throttle.stop()
+            case "accept":
+                known = asked.value == QUALITY_CODE
+                self.answer(asked, "" if known else f"only {QUALITY_CODE} can be accepted while a run goes on")
             case "cutover":
                 if not any(s.kind == "await-cutover" and s.status == "running" for s in self._ctx.state.steps):
                     self.answer(asked, "not ready yet: the run waits for the cutover after verification")

@@ -59,6 +59,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     cutover: ev.CutOver | None = None
     tokens: int = 0
     """Tokens billed by the model's provider, over all engines."""
+    accepted: tuple[str, ...] = ()
+    """Codes that a person accepted while the run went on."""
     spend: float | None = None
     """Money at most, where a person changed the plan's limit."""
     skipped: int = 0
@@ -210,6 +212,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             words += f"; refused: {event.refused}" if event.refused else ""
             if event.verb == "spend" and not event.refused and isinstance(event.value, int | float):
                 state = _replace(state, spend=float(event.value))
+            if event.verb == "accept" and not event.refused:
+                state = _replace(state, accepted=(*state.accepted, str(event.value)))
             return _logged(_replace(state, asked=(*state.asked[-49:], event)), event.at, "info", words)
         case ev.Paused():
             return _replace(state, paused=event.reason, status="paused")

@@ -46,7 +46,7 @@ def compare(
     before = per_query(asked, [old[i] for i in labelled])
     after = per_query(asked, [new[i] for i in labelled])
     rows = [*before.values(), *after.values(), after[DECIDES] - before[DECIDES]]
-    scores = _bootstrap([*METRICS, *METRICS, DECIDES], rows, seed)
+    scores = bootstrap([*METRICS, *METRICS, DECIDES], rows, seed)
     difference = scores[-1]
     verdict, reason = _verdict(difference, len(labelled), tolerance)
     return QualityReport(
@@ -61,7 +61,7 @@ def compare(
     )
 
 
-def _bootstrap(names: list[str], rows: list[NDArray[np.float64]], seed: int) -> list[Score]:
+def bootstrap(names: list[str], rows: list[NDArray[np.float64]], seed: int) -> list[Score]:
     """Mean and 95 % percentile interval of each row; all rows are resampled by the same queries (paired)."""
     import numpy as np
 
@@ -74,6 +74,15 @@ def _bootstrap(names: list[str], rows: list[NDArray[np.float64]], seed: int) -> 
         Score(metric=name, mean=float(mean), low=float(bottom), high=float(top))
         for name, mean, bottom, top in zip(names, values.mean(axis=1), low, high, strict=True)
     ]
+
+
+def scored(queries: Sequence[LabelledQuery], found: Sequence[Sequence[PointId]], seed: int = 0) -> tuple[Score, ...]:
+    """Every metric of one way of searching over the labelled queries; () when none is labelled."""
+    labelled = [i for i, query in enumerate(queries) if query.relevant]
+    if not labelled:
+        return ()
+    rows = per_query([queries[i] for i in labelled], [found[i] for i in labelled])
+    return tuple(bootstrap(list(METRICS), list(rows.values()), seed))
 
 
 def _verdict(difference: Score, queries: int, tolerance: float) -> tuple[Verdict, str]:

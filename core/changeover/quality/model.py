@@ -18,12 +18,21 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """One way of searching the new side: dense, sparse or fused."""
+
+    name: str
+    scores: tuple[Score, ...]
+
+
 class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     """Old against new on the same labelled queries."""
 
     queries: int
     old: tuple[Score, ...] = ()
     new: tuple[Score, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    """Hybrid: every way of searching the new side; `new` is the fused one."""
     difference: Score | None = None
     """New minus old in nDCG@10, paired."""
     overlap: float | None = None

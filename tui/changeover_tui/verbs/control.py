@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     folder = find(options.name, environ)
     plan = folder.plan()
     verb: Verb = options.request
-    value = number(verb, options.value)
+    value = options.value if verb == "accept" else number(verb, options.value)
     if running_pid(folder) is None:
         ended = folder.state().status == "finished"
         hint = "the run is finished" if ended else f"start it with `changeover resume {folder.name}`"
@@ -49,7 +49,8 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
         return 0
     if answer.refused:
         raise BlockedError(f"{verb} was refused: {answer.refused}")
-    say(f"{verb}{'' if value is None else f' {value:g}'}: taken up")
+    shown = "" if value is None else f" {value}" if isinstance(value, str) else f" {value:g}"
+    say(f"{verb}{shown}: taken up")
     return 0
 
 

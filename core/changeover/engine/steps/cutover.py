@@ -8,6 +8,7 @@ import time
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine.context import Context
+from changeover.engine.desk import QUALITY_CODE
 from changeover.engine.steps.converge import calm_bound, describe, one_pass
 from changeover.engine.steps.schema import send
 from changeover.engine.steps.wait_green import look, words
@@ -17,8 +18,6 @@ from changeover.plan.model import AwaitCutover, SwapAlias, SwitchApplication
 POLL_S = 0.5
 REST_S = 3.0
 """Least pause between two catch-up passes while the cutover waits; also twice the last pass's own time."""
-QUALITY_CODE = "worse-on-your-data"
-"""Accepting this code lets a NO-GO verdict pass."""
 
 
 async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
@@ -113,8 +112,12 @@ def _quality_lamp(ctx: Context) -> ev.Lamp:
     quality = ctx.state.quality
     if quality is None:
         return ev.Lamp(name="quality", on=True, detail="not measured: no labelled queries")
-    on = quality.verdict != "NO-GO" or QUALITY_CODE in ctx.accepted
-    return ev.Lamp(name="quality", on=on, detail=f"{quality.verdict}: {quality.reason}")
+    accepted = QUALITY_CODE in ctx.accepted or QUALITY_CODE in ctx.state.accepted
+    on = quality.verdict != "NO-GO" or accepted
+    words = f"{quality.verdict}: {quality.reason}"
+    if quality.verdict == "NO-GO":
+        words += " (accepted)" if accepted else f" `changeover control {ctx.folder.name} accept {QUALITY_CODE}` overrules"
+    return ev.Lamp(name="quality", on=on, detail=words)
 
 
 async def _alias_lamp(ctx: Context, swap: SwapAlias) -> ev.Lamp:
