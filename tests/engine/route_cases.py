@@ -161,7 +161,9 @@ def reembedded(world: World, plan: Plan, run: RunFolder, state: RunState) -> Non
 
 
 TOKENS = ModelSpec(provider="sandbox", name="minilm", kind="late-interaction")
-SPOILED = ModelSpec(provider="sandbox", name="wordllama", query_prefix="cooking recipes of Paris, weather reports of London, " * 4)
+SPOILED = ModelSpec(
+    provider="sandbox", name="wordllama", query_prefix="cooking recipes of Paris, weather reports of London, " * 4
+)
 """The old model with queries spoiled by a wrong prefix: a map to the same model can recover what that loses."""
 NEW_NAME = VectorAnswer(name="new")
 

@@ -24,7 +24,6 @@ from changeover.decision.answers import (
     value_of,
 )
 from changeover.decision.map import lines
-from changeover.decision.questions import QUESTIONS
 from changeover.decision.route import choose
 from changeover.decision.tree import propose, view
 from changeover.errors import BlockedError, ChangeoverError, UsageError
@@ -340,22 +339,6 @@ def test_any_text_survives_an_answers_file(text: str, rate: float, yes: bool) ->
         path = Path(folder) / "a.toml"
         path.write_bytes(to_toml(said).encode("utf-8", "surrogatepass"))
         assert from_toml(path) == said
-
-
-def test_every_question_is_in_the_tree_or_depends_on_an_answer() -> None:
-    seen = set()
-    short = Probes(new_model=ModelProbe(dimension=384, norm=3.0))
-    tight = msgspec.structs.replace(survey().size, memory_total_bytes=1000)
-    for provider, version, alias, vectors in product(
-        ("fastembed", "openai"),
-        ("1.17.1", "1.18.3"),
-        (True, False),
-        (None, (Vector(name="a", kind="dense", size=2), Vector(name="b", kind="dense", size=3))),
-    ):
-        model = msgspec.structs.replace(NEW, provider=provider, path="folder")
-        taken = survey(version=version, alias=alias, vectors=vectors, size=tight)
-        seen |= {a.question.id for a in view(taken, answers(model=model, old_model=model), short)}
-    assert seen == {q.id for q in QUESTIONS}
 
 
 def test_proposals_never_override_an_answer_and_never_choose_a_model() -> None:

@@ -182,7 +182,12 @@ def from_mapping(raw: dict[str, Any], where: str) -> Answers:
 
 
 def set_answer(answers: Answers, question: str, value: str) -> Answers:
-    """One `--set id=value`; the value is read by the type of the question. Raises UsageError."""
+    """One `--set id=value`; the value is read by the type of the question. Raises UsageError.
+
+    A model's provider of "" means that there is no such model.
+    """
+    if question in ("model.provider", "old_model.provider") and not value.strip():
+        return without_answer(answers, question)
     tree = msgspec.to_builtins(answers)
     node = tree
     *parents, leaf = question.split(".")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
-from changeover.decision.route import MODES
-from changeover.routes.job import server_version
+from changeover.decision.route import MODES, wanted
+from changeover.routes.job import server_version, source_vector
 from changeover.survey.describe import in_bytes, vector_words
 from changeover.survey.model import Survey
 
@@ -13,11 +13,12 @@ Lines = tuple[str, ...]
 
 
 def avoid(survey: Survey, answers: Answers, probes: Probes) -> Lines:
-    """Shape and size of what is stored."""
+    """Shape and size of what is stored; what the new model gains, where that was tried."""
     stored = [vector_words(vector, survey.size.points) for vector in survey.vectors]
     return (
         *(f"{words}  (GET /collections/{survey.collection})" for words in stored),
         f"{survey.size.points:,} points, vectors {in_bytes(survey.size.vector_bytes)}  (count, computed)",
+        *_gain(probes),
     )
 
 
@@ -32,13 +33,28 @@ def downtime(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 def both(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Version and room."""
     version = server_version(survey)
-    return (f"Qdrant {version}; vectors can be added from 1.18 on  (GET /)",)
+    lines = [f"Qdrant {version}; vectors can be added from 1.18.1 on  (GET /)"]
+    trial = probes.colocated
+    if trial is not None and not trial.error:
+        each = (
+            f"{in_bytes(trial.bytes_per_point)} a point beside {in_bytes(trial.dense_bytes_per_point)} of dense vectors"
+        )
+        lines.append(f"token vectors of {trial.vector}: {each}  (sample)")
+        if trial.with_ms is not None and trial.without_ms is not None:
+            pair = f"{trial.with_ms:.2f} ms with them, {trial.without_ms:.2f} ms without"
+            lines.append(f"a dense search takes {pair}  (scratch index on this machine)")
+        if trial.cluster_ms is not None:
+            lines.append(f"a dense search on the collection as it is: {trial.cluster_ms:.1f} ms  (20 searches)")
+    return tuple(lines)
 
 
 def sparse(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Sparse vectors that are there."""
     found = [vector.name for vector in survey.vectors if vector.kind == "sparse"]
-    return (f"sparse vectors: {', '.join(found) or 'none'}  (GET /collections/{survey.collection})",)
+    return (
+        f"sparse vectors: {', '.join(found) or 'none'}  (GET /collections/{survey.collection})",
+        *hybrid(survey, answers, probes),
+    )
 
 
 def model(survey: Survey, answers: Answers, probes: Probes) -> Lines:
@@ -79,6 +95,8 @@ def route(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 
 def vectors(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """The vectors that are there."""
+    if not survey.vectors:
+        return (f"no vectors  (GET /collections/{survey.collection})",)
     return tuple(
         f"{vector_words(v, survey.size.points)}  (GET /collections/{survey.collection})" for v in survey.vectors
     )
@@ -123,7 +141,8 @@ def writers(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 def limits(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Strict mode."""
     found = [f"{key} = {value}" for key, value in survey.strict.items() if value is not None and key != "enabled"]
-    return (f"strict mode: {', '.join(found) or 'off'}  (GET /collections/{survey.collection})",)
+    strict = f"strict mode: {', '.join(found) or 'off'}  (GET /collections/{survey.collection})"
+    return (strict, *levers(survey, answers, probes))
 
 
 def queries(survey: Survey, answers: Answers, probes: Probes) -> Lines:
@@ -147,3 +166,128 @@ def _proof(survey: Survey) -> Lines:
         return ("the old model gives vectors of another size than the stored ones  (re-embedded sample)",)
     words = "proven" if found.proven else "not reproduced"
     return (f"{words}: {best.template!r} at cosine {best.median}, {best.share:.0%} of {best.n}  (re-embedded sample)",)
+
+
+def dimensions(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """What stays of the stored vectors at each size."""
+    trial = probes.dimensions
+    if trial is None:
+        return ("not tried yet: stored vectors are cut on a sample before the checks; nothing is embedded",)
+    lines = [f"{trial.error}  (trial)"] if trial.error else []
+    for size in sorted({cut.size for cut in trial.cuts}, reverse=True):
+        parts = []
+        for cut in (cut for cut in trial.cuts if cut.size == size):
+            kept = f", nDCG {cut.ndcg_kept:.0%}" if cut.ndcg_kept is not None else ""
+            parts.append(f"{cut.method} {cut.overlap:.0%}{kept}")
+        saved = survey.size.points * (trial.full - size) * 4
+        lines.append(f"{size} of {trial.full}: neighbours kept: {'; '.join(parts)}; {in_bytes(saved)} less  (trial)")
+    if trial.cuts:
+        told = {True: "a Matryoshka model", False: "not a Matryoshka model", None: "too few vectors to tell"}
+        lines.append(
+            f"leading keep {trial.gap:+.1%} more than random numbers: {told[trial.matryoshka]}"
+            f"  (sample of {trial.sampled:,} stored vectors)"
+        )
+    return tuple(lines)
+
+
+def storage(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """The present quantization, and what the asked one does to a sample."""
+    from changeover.quality import storage as kinds
+
+    vector = source_vector(survey, answers)
+    now = kinds.kind_of(kinds.present(survey, vector)) or "one that is not known here"
+    where = f"  (GET /collections/{survey.collection})"
+    lines = [f"{vector.name or 'the vector'} is stored with quantization {now}{where}"]
+    trial = probes.quantization
+    if trial is None:
+        return (*lines, "not tried yet: a scratch index on this machine is made before the checks")
+    if trial.error:
+        return (*lines, f"{trial.error}  (trial)")
+    lines.append(
+        f"{trial.kind}: {in_bytes(trial.bytes_after)} a vector to search in, {in_bytes(trial.bytes_before)} now;"
+        f" recall@10 now {trial.before:.3f}  (scratch index of {trial.sampled:,} stored vectors)"
+    )
+    for setting in trial.settings:
+        over = f", oversampling {setting.oversampling:g}" if setting.oversampling else ""
+        lines.append(f"rescore {str(setting.rescore).lower()}{over}: recall@10 {setting.recall:.3f}  (scratch index)")
+    return tuple(lines)
+
+
+def hybrid(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """Dense, sparse and fused on the user's own chunks."""
+    trial = probes.hybrid
+    if trial is None:
+        return ("BM25 is tried on your own chunks before the checks",) if wanted(answers) == "hybrid" else ()
+    if trial.error:
+        return (f"{trial.error}  (trial)",)
+    lines = []
+    sides = (("dense", trial.dense), ("sparse", trial.sparse), ("fused by RRF", trial.rrf), ("by DBSF", trial.dbsf))
+    found = [f"{name} {score.mean:.3f}" for name, score in sides if score is not None]
+    if found:
+        lines.append(f"nDCG@10: {', '.join(found)}  ({trial.queries} queries, {trial.points:,} points)")
+    if trial.difference is not None:
+        d = trial.difference
+        lines.append(f"best fused against dense: {d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f})  (trial)")
+    lines.append(
+        f"{trial.average_length:.0f} terms in a text, {trial.without_terms:.1%} of texts without any  (sample)"
+    )
+    if trial.stopword_share is not None:
+        guess = f"; the texts look {trial.guessed_language}" if trial.guessed_language else ""
+        lines.append(f"stop words are {trial.stopword_share:.0%} of all words{guess}  (sample)")
+    if trial.note:
+        lines.append(f"{trial.note}  (trial)")
+    return tuple(lines)
+
+
+def bridge(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """Old, mapped, new and the gain recovered, on queries that the map has not seen."""
+    trial = probes.map
+    if trial is None:
+        return ("not tried yet: the map is learnt and judged on a sample before the checks",)
+    if trial.error:
+        return (f"{trial.error}  (trial)",)
+    sides = (("old", trial.old), ("mapped", trial.mapped), ("new", trial.new))
+    scores = ", ".join(f"{name} {score.mean:.3f}" for name, score in sides if score is not None)
+    lines = [f"nDCG@10: {scores}  ({trial.queries} queries, {trial.anchors:,} pairs)"]
+    if trial.over_old is not None:
+        o = trial.over_old
+        lines.append(f"mapped against doing nothing: {o.mean:+.3f} ({o.low:+.3f} to {o.high:+.3f})  (trial)")
+    if trial.gain is not None:
+        g = trial.gain
+        lines.append(f"gain recovered: {g.mean:.0%} ({g.low:.0%} to {g.high:.0%})  (trial)")
+    return tuple(lines)
+
+
+def server_inference(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """What server inference means for the next switch."""
+    return (
+        "texts are sent and the server embeds them; open-source servers know qdrant/bm25 only  (measured)",
+        "with Qdrant Cloud inference the next switch of a model is a change of configuration, no pipeline",
+    )
+
+
+def money(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """What embedding everything would cost."""
+    price = answers.model.price_per_million_tokens if answers.model is not None else None
+    probe = probes.new_model
+    if not price or probe is None or not probe.tokens_per_text:
+        return ("the cost is estimated once the model was tried",)
+    tokens = survey.size.points * probe.tokens_per_text
+    return (f"about {tokens:,.0f} tokens: {tokens / 1e6 * price:,.2f} at that price  (sample)",)
+
+
+def levers(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """What makes a slow load quicker, each with what it changes here."""
+    from changeover.decision.levers import levers as found
+
+    return found(survey, answers, probes)
+
+
+def _gain(probes: Probes) -> Lines:
+    trial = probes.gain
+    if trial is None:
+        return ()
+    if trial.error or trial.old is None or trial.new is None:
+        return (f"{trial.error or trial.reason}  (trial)",)
+    words = f"nDCG@10 old {trial.old.mean:.3f}, new {trial.new.mean:.3f}: {trial.verdict}"
+    return (f"{words}  ({trial.queries} queries on {trial.points:,} points, before anything is written)",)

@@ -11,7 +11,19 @@ from changeover.decision.answers import Answers
 from changeover.decision.tree import Asked, view
 from changeover.survey.model import Survey
 
-MAPPED = ("avoid", "zero_downtime", "keep_both", "add_sparse", "route", "cutover")
+MAPPED = (
+    "avoid",
+    "zero_downtime",
+    "keep_both",
+    "add_sparse",
+    "target.reduction",
+    "quantization.kind",
+    "sparse.encoder",
+    "model.kind",
+    "route",
+    "target.same_name",
+    "cutover",
+)
 """The questions that branch; the others are details on the way."""
 
 MapState = Literal["taken", "open", "closed", "here"]

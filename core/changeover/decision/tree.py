@@ -7,25 +7,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from changeover.checks.capacity import memory_headroom
 from changeover.checks.model import Probes
-from changeover.checks.new_model import not_normalised
 from changeover.decision import evidence as says
+from changeover.decision import offers, when
+from changeover.decision import proposals as take
 from changeover.decision.answers import Answers, set_answer, value_of
-from changeover.decision.questions import Choice, Question, by_id
-from changeover.decision.route import choose, closed, proposed
-from changeover.errors import ChangeoverError
-from changeover.routes import names
-from changeover.routes.job import BATCH, STREAMS, batch_of, name_in_use, source_vector, taken_names
+from changeover.decision.offers import AskedChoice
+from changeover.decision.questions import Question, by_id
+from changeover.routes.job import STREAMS
 from changeover.survey.model import Survey
 
-
-class AskedChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """A choice as it stands on this cluster; a closed one stays visible with its reason."""
-
-    choice: Choice
-    open: bool = True
-    reason: str = ""
+__all__ = ["TREE", "Asked", "AskedChoice", "Row", "propose", "view"]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,214 +40,102 @@ class Row(NamedTuple):
     """One question of the tree."""
 
     id: str
-    when: Callable[[Survey, Answers, Probes], bool]
+    when: when.When
     proposal: Value
     evidence: Callable[[Survey, Answers, Probes], tuple[str, ...]]
     choices: Callable[[Survey, Answers, Question], tuple[AskedChoice, ...]] | None = None
 
 
-When = Callable[[Survey, Answers, Probes], bool]
+def _plainly(value: Any) -> Value:
+    """The same proposal on every cluster."""
+    return lambda survey, answers, probes: value
 
 
-def _always(survey: Survey, answers: Answers, probes: Probes) -> bool:
-    return True
-
-
-def _route_is(route: str) -> When:
-    return lambda survey, answers, probes: choose(survey, answers).mode == route
-
-
-def _model_by(*providers: str) -> When:
-    return lambda survey, answers, probes: (answers.model.provider if answers.model else "fastembed") in providers
-
-
-def _old_by(*providers: str) -> When:
-    return lambda survey, answers, probes: answers.old_model is not None and answers.old_model.provider in providers
-
-
-def _may_need_prefix(survey: Survey, answers: Answers, probes: Probes) -> bool:
-    """fastembed puts the prefixes of the models that it knows; a folder or a server of one's own may need them."""
-    model = answers.model
-    return model is not None and bool(model.path or model.url) and model.provider != "sandbox"
-
-
-def _several_dense(survey: Survey, answers: Answers, probes: Probes) -> bool:
-    return sum(vector.kind == "dense" for vector in survey.vectors) > 1
-
-
-def _odd_length(survey: Survey, answers: Answers, probes: Probes) -> bool:
-    return answers.vector.distance is not None or not_normalised(survey, bare(answers, "distance"), probes) is not None
-
-
-def _tight_memory(survey: Survey, answers: Answers, probes: Probes) -> bool:
-    if answers.vector.on_disk is not None:
-        return True
-    finding = memory_headroom(survey, answers, probes)
-    return finding is not None and finding.severity != "info"
-
-
-def bare(answers: Answers, part: str) -> Answers:
-    """The answers without that answer about the vector."""
-    return msgspec.structs.replace(answers, vector=msgspec.structs.replace(answers.vector, **{part: None}))
-
-
-def _avoid(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    asked = []
-    for choice in question.choices:
-        if choice.value == "none":
-            asked.append(AskedChoice(choice=choice))
-            continue
-        reasons = closed(choice.value, survey, answers)  # type: ignore[arg-type]
-        asked.append(AskedChoice(choice=choice, open=not reasons, reason="; ".join(reasons)))
-    return tuple(asked)
-
-
-def _add_sparse(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    yes, no = question.choices
-    reasons = closed("hybrid", survey, answers)
-    return AskedChoice(choice=yes, open=not reasons, reason="; ".join(reasons)), AskedChoice(choice=no)
-
-
-def _keep_both(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    yes, no = question.choices
-    reasons = closed("side-by-side", survey, answers)
-    return AskedChoice(choice=yes, open=not reasons, reason="; ".join(reasons)), AskedChoice(choice=no)
-
-
-def _routes(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    asked = []
-    for choice in question.choices:
-        reasons = closed(choice.value, survey, answers)  # type: ignore[arg-type]
-        asked.append(AskedChoice(choice=choice, open=not reasons, reason="; ".join(reasons)))
-    return tuple(asked)
-
-
-def _texts(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    proven = {p.template: p for p in survey.text.proofs}
-    templates = list(
-        dict.fromkeys(
-            [*([survey.text.template] if survey.text.template else []), *(f"{{{f.path}}}" for f in survey.text.fields)]
-        )
-    )
-    asked = []
-    for template in templates[:6]:
-        proof = proven.get(template)
-        field = next((f for f in survey.text.fields if f"{{{f.path}}}" == template), None)
-        words = f"re-embedded: cosine {proof.median}" if proof else ""
-        if field is not None:
-            words += f"{', ' if words else ''}on {field.text:.0%} of points, {field.mean_chars:.0f} characters"
-        asked.append(AskedChoice(choice=Choice(value=template, label=template, consequence=words)))
-    return tuple(asked)
-
-
-def _sources(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    dense = [v for v in survey.vectors if v.kind == "dense"]
-    return tuple(
-        AskedChoice(
-            choice=Choice(value=v.name, label=v.name or "(unnamed)", consequence=f"{v.size} numbers, {v.distance}")
-        )
-        for v in dense
-    )
-
-
-def _new_vector(survey: Survey, answers: Answers, probes: Probes) -> str | None:
-    from changeover.routes.job import target_vector
-
-    if answers.model is None or not (answers.model.name or answers.model.path):
-        return None
-    mode = "in-place" if choose(survey, answers).mode == "in-place" else "blue-green"
-    dimension = (probes.new_model.dimension if probes.new_model else None) or answers.model.dimension or 0
-    if mode == "blue-green" and not dimension:
-        return None  # the old name would hide a forgotten query model if the sizes turn out to be equal
-    try:
-        return target_vector(survey, bare(answers, "name"), mode, dimension, answers.model)  # type: ignore[arg-type]
-    except ChangeoverError:
-        return None
-
-
-def _target(survey: Survey, answers: Answers, probes: Probes) -> str:
-    return names.collection_name(survey.collection, taken_names(survey))
-
-
-def _alias(survey: Survey, answers: Answers, probes: Probes) -> str:
-    if survey.aliases:
-        return survey.aliases[0].name
-    return names.alias_name(survey.collection, taken_names(survey))
-
-
-def _distance(survey: Survey, answers: Answers, probes: Probes) -> str | None:
-    return source_vector(survey, answers).distance
-
-
-def _on_disk(survey: Survey, answers: Answers, probes: Probes) -> bool:
-    return bool(source_vector(survey, answers).on_disk)
-
-
-def _distances(survey: Survey, answers: Answers, question: Question) -> tuple[AskedChoice, ...]:
-    kept = source_vector(survey, answers).distance
-    return tuple(
-        AskedChoice(
-            choice=msgspec.structs.replace(c, consequence=f"{c.consequence}; as before") if c.value == kept else c
-        )
-        for c in question.choices
-    )
-
-
-def _text(survey: Survey, answers: Answers, probes: Probes) -> str | None:
-    return answers.text.as_template or survey.text.template
-
-
-def _source(survey: Survey, answers: Answers, probes: Probes) -> str | None:
-    try:
-        return source_vector(survey, answers).name
-    except ChangeoverError:
-        return None
-
-
-def _batch(survey: Survey, answers: Answers, probes: Probes) -> int:
-    dimension = probes.new_model.dimension if probes.new_model else answers.model.dimension if answers.model else None
-    return batch_of(survey, answers, dimension) if dimension else BATCH
-
+NOTHING = _plainly(None)
 
 TREE: tuple[Row, ...] = (
-    Row("avoid", _always, lambda s, a, p: "none", says.avoid, _avoid),
-    Row("zero_downtime", _always, lambda s, a, p: True, says.downtime),
-    Row("keep_both", _always, lambda s, a, p: False, says.both, _keep_both),
-    Row("add_sparse", _always, lambda s, a, p: False, says.sparse, _add_sparse),
-    Row("model.provider", _always, lambda s, a, p: "fastembed", says.model),
-    Row("model.name", _always, lambda s, a, p: None, says.model),
-    Row("model.path", _model_by("fastembed"), lambda s, a, p: None, says.model),
-    Row("model.url", _model_by("openai"), lambda s, a, p: None, says.model),
-    Row("model.api_key_env", _model_by("openai"), lambda s, a, p: None, says.model),
-    Row("model.price_per_million_tokens", _model_by("openai"), lambda s, a, p: None, says.model),
-    Row("model.document_prefix", _may_need_prefix, lambda s, a, p: None, says.prefix),
-    Row("model.query_prefix", _may_need_prefix, lambda s, a, p: None, says.prefix),
-    Row("old_model.provider", _always, lambda s, a, p: None, says.old_model),
-    Row("old_model.name", lambda s, a, p: a.old_model is not None, lambda s, a, p: None, says.old_model),
-    Row("old_model.path", _old_by("fastembed"), lambda s, a, p: None, says.old_model),
-    Row("old_model.url", _old_by("openai"), lambda s, a, p: None, says.old_model),
-    Row("old_model.api_key_env", _old_by("openai"), lambda s, a, p: None, says.old_model),
-    Row("text.template", _always, _text, says.text, _texts),
-    Row("route", _always, lambda s, a, p: proposed(s, a), says.route, _routes),
-    Row("vector.source", _several_dense, _source, says.vectors, _sources),
-    Row("vector.name", _always, _new_vector, says.vectors),
-    Row("vector.distance", _odd_length, _distance, says.length, _distances),
-    Row("vector.on_disk", _tight_memory, _on_disk, says.memory),
-    Row("target.collection", _route_is("blue-green"), _target, says.names),
+    Row("avoid", when.always, _plainly("none"), says.avoid, offers.by_route),
+    Row("zero_downtime", when.writes, _plainly(True), says.downtime),
+    Row("keep_both", when.not_avoided, _plainly(False), says.both, offers.side_by_side),
+    Row("add_sparse", when.not_avoided, _plainly(False), says.sparse, offers.hybrid),
+    # what is cut, mapped or stored otherwise
+    Row("vector.source", when.several_dense, take.source, says.vectors, offers.sources),
+    Row("target.dimension", when.both(when.avoids("dimensions"), when.dense), take.size, says.dimensions, offers.sizes),
     Row(
-        "alias.name",
-        lambda s, a, p: (
-            choose(s, a).mode == "blue-green" and (a.alias.name is not None or name_in_use(s, a) == s.collection)
-        ),
-        _alias,
-        says.names,
+        "target.reduction",
+        when.both(when.avoids("dimensions"), when.dense),
+        take.reduction,
+        says.dimensions,
+        offers.reductions,
     ),
-    Row("writers", _always, lambda s, a, p: "unknown", says.writers),
-    Row("limits.batch", _always, _batch, says.limits),
-    Row("limits.streams", _always, lambda s, a, p: STREAMS, says.limits),
-    Row("limits.rate", _always, lambda s, a, p: None, says.limits),
-    Row("queries.file", _always, lambda s, a, p: None, says.queries),
-    Row("cutover", _always, lambda s, a, p: "manual", says.cutover),
+    Row(
+        "quantization.kind",
+        when.both(when.avoids("quantization"), when.dense),
+        take.quantization,
+        says.storage,
+        offers.quantizations,
+    ),
+    Row("quantization.query_encoding", when.binary, _plainly("default"), says.storage),
+    Row("quantization.always_ram", when.both(when.quantized, when.dense), _plainly(True), says.storage),
+    Row(
+        "quantization.least_recall",
+        when.both(when.avoids("quantization"), when.dense),
+        _plainly(take.LEAST_RECALL),
+        says.storage,
+    ),
+    # words
+    Row("sparse.encoder", when.sparse, take.encoder, says.hybrid, offers.encoders),
+    Row("sparse.model", when.sparse_by("fastembed"), NOTHING, says.hybrid),
+    Row("sparse.path", when.sparse_by("fastembed"), NOTHING, says.hybrid),
+    Row("sparse.language", when.speaks, take.language, says.hybrid, offers.languages),
+    # the new model
+    Row("model.provider", when.model_wanted, NOTHING, says.model, offers.providers),
+    Row(
+        "model.kind",
+        when.both(when.model_given, when.avoids("side-by-side")),
+        _plainly("dense"),
+        says.model,
+        offers.kinds,
+    ),
+    Row("model.name", when.model_given, NOTHING, says.model),
+    Row("model.dimension", when.model_by("qdrant"), NOTHING, says.server_inference),
+    Row("model.path", when.model_by("fastembed"), NOTHING, says.model),
+    Row("model.url", when.both(when.model_over_http, when.model_by("openai")), NOTHING, says.model),
+    Row("model.api_key_env", when.model_over_http, NOTHING, says.model),
+    Row("model.price_per_million_tokens", when.model_over_http, NOTHING, says.model),
+    Row("model.document_prefix", when.may_need_prefix, take.document_prefix, says.prefix),
+    Row("model.query_prefix", when.may_need_prefix, take.query_prefix, says.prefix),
+    # the old model and the text
+    Row("old_model.provider", when.old_matters, NOTHING, says.old_model),
+    Row("old_model.name", when.old_given, NOTHING, says.old_model),
+    Row("old_model.path", when.old_by("fastembed"), NOTHING, says.old_model),
+    Row("old_model.url", when.both(when.old_over_http, when.old_by("openai")), NOTHING, says.old_model),
+    Row("old_model.api_key_env", when.old_over_http, NOTHING, says.old_model),
+    Row("text.template", when.reads_text, take.text, says.text, offers.texts),
+    Row("map.anchors", when.avoids("linear-map"), take.anchors, says.bridge),
+    Row("map.method", when.avoids("linear-map"), take.map_method, says.bridge),
+    Row("sparse.average_length", when.weighs_length, take.average_length, says.hybrid),
+    # where, and under which names
+    Row("route", when.two_modes, take.mode, says.route, offers.modes),
+    Row("vector.name", when.makes_dense, take.new_vector, says.vectors),
+    Row("sparse.name", when.sparse_vector, take.sparse_name, says.vectors),
+    Row("vector.distance", when.odd_length, take.distance, says.length, offers.distances),
+    Row("vector.on_disk", when.tight_memory, take.on_disk, says.memory),
+    Row("vector.reserve", when.cannot_add_later, NOTHING, says.both),
+    Row("vector.reserve_dimension", when.reserves, NOTHING, says.both),
+    Row("vector.carried_name", when.carried_unnamed, take.carried_name, says.vectors),
+    Row("target.same_name", when.may_take_name, _plainly(False), says.names),
+    Row("target.collection", when.in_mode("blue-green"), take.target, says.names),
+    Row("alias.name", when.needs_alias, take.alias, says.names),
+    # the run
+    Row("writers", when.serves, _plainly("unknown"), says.writers),
+    Row("limits.batch", when.writes, take.batch, says.limits),
+    Row("limits.streams", when.writes, _plainly(STREAMS), says.limits),
+    Row("limits.rate", when.writes, NOTHING, says.limits),
+    Row("limits.spend", when.model_priced, NOTHING, says.money),
+    Row("queries.file", when.old_matters, NOTHING, says.queries),
+    Row("queries.title_field", when.without_queries, NOTHING, says.queries),
+    Row("cutover", when.writes, _plainly("manual"), says.cutover),
 )
 
 
@@ -267,10 +147,13 @@ def view(survey: Survey, answers: Answers, probes: Probes) -> tuple[Asked, ...]:
         if question is None or not row.when(survey, answers, probes):
             continue
         plain = tuple(AskedChoice(choice=choice) for choice in question.choices)
+        choices = row.choices(survey, answers, question) if row.choices else plain
+        if any(not one.choice.value for one in choices) and question.kind == "choice":
+            question = msgspec.structs.replace(question, optional=True)
         asked.append(
             Asked(
                 question=question,
-                choices=row.choices(survey, answers, question) if row.choices else plain,
+                choices=choices,
                 evidence=row.evidence(survey, answers, probes),
                 proposal=row.proposal(survey, answers, probes),
                 value=_value(answers, row.id),

@@ -116,7 +116,9 @@ def _quality_lamp(ctx: Context) -> ev.Lamp:
     on = quality.verdict != "NO-GO" or accepted
     words = f"{quality.verdict}: {quality.reason}"
     if quality.verdict == "NO-GO":
-        words += " (accepted)" if accepted else f" `changeover control {ctx.folder.name} accept {QUALITY_CODE}` overrules"
+        words += (
+            " (accepted)" if accepted else f" `changeover control {ctx.folder.name} accept {QUALITY_CODE}` overrules"
+        )
     return ev.Lamp(name="quality", on=on, detail=words)
 
 
