@@ -54,12 +54,23 @@ LEADS_TO = {("keep_both", "true"): "side-by-side", ("add_sparse", "true"): "hybr
 """Choices whose value is not the name of the route that they lead to."""
 
 
+VERDICTS = {
+    "no-go": (
+        "NO-GO: the run compared both sides on all points with your labelled queries, and the new one loses more than is\n"
+        "allowed. The run stays at the cutover with its quality lamp dark; nothing is switched. Take another model or\n"
+        "mend its prefixes and text, and start anew. `changeover control RUN accept no-go` overrules it; acknowledging\n"
+        "what a sample said before the run does not."
+    ),
+}
+
+
 def topics() -> Mapping[str, str]:
     """Topic -> one line, for the list that `explain` prints without a topic. A choice is `question=choice`."""
     found = {question.id: question.prompt for question in QUESTIONS}
     found |= {f"{q.id}={c.value}": c.label for q in QUESTIONS for c in q.choices if c.value}
     found |= KEYS
     found |= {name: text.split(":")[0] for name, text in ROUTES.items()}
+    found |= {name: text.split(":")[0] for name, text in VERDICTS.items()}
     found |= {check.code: check.explain.splitlines()[0] for check in CHECKS}
     found |= {f"exit-{int(code)}": meaning for code, meaning in EXIT_MEANING.items()}
     return found
@@ -77,7 +88,7 @@ def explain(name: str) -> str:
 
 
 def _route(name: str) -> str:
-    return ROUTES.get(name, "")
+    return ROUTES.get(name, "") or VERDICTS.get(name, "")
 
 
 def _check(name: str) -> str:

@@ -26,7 +26,7 @@ from tests.engine import live
 
 OLD = ModelSpec(provider="sandbox", name="wordllama")
 NEW = ModelSpec(provider="sandbox", name="minilm")
-ACCEPTED = frozenset({"worse-on-your-data"})
+ACCEPTED = frozenset({"no-go"})
 """A handful of documents decides nothing about quality."""
 Points = dict[Any, tuple[dict[str, Any], list[float]]]
 

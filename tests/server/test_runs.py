@@ -78,7 +78,7 @@ def test_kills_and_writes_lose_nothing(server: Server, route: str, tmp_path: Pat
         control.ask(run.control, "rate", 0)
         live.wait_for(run, lambda state: state.ready is not None and state.ready.ready)
         if route == "in-place":
-            moved = worlds.moved_to_new(world.scenario)
+            moved = world.scenario.after
             replace(world.scenario.deploy_file, msgspec.json.encode(moved))
             wait(lambda: read_stats(world.scenario.stats_file).deploy == moved)  # type: ignore[union-attr]
         live.ask_cutover(run)

@@ -12,6 +12,7 @@ from typing import NoReturn
 from changeover.errors import ChangeoverError, ExitCode
 from changeover.version import __version__
 
+SCENARIOS = ("upgrade", "old-server", "fewer-dimensions", "quantization", "hybrid", "side-by-side", "bad-model")
 CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover")
 GENERATIONS = ("1.17", "1.18", "1.19")
 MODULES = {
@@ -149,10 +150,10 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
     demo = _verb(verbs, "demo", "the wizard on the embedded sandbox: no cluster, no network", _plain())
     demo.add_argument("--auto", action="store_true", help="unattended: every proposal is taken")
     demo.add_argument(
-        "--generation", choices=GENERATIONS, default="1.18", help="server version the sandbox behaves like"
+        "--generation", choices=GENERATIONS, help="server version the sandbox behaves like (else the scenario's own)"
     )
-    demo.add_argument("--scenario", choices=("upgrade", "bad-model"), default="upgrade", help="what is migrated")
-    demo.add_argument("--documents", type=_positive, metavar="N", help="points to begin with")
+    demo.add_argument("--scenario", choices=SCENARIOS, default="upgrade", help="what is changed")
+    demo.add_argument("--documents", type=_positive, metavar="N", help="points to begin with (else the scenario's own)")
     demo.add_argument("--keep", action="store_true", help="keep the sandbox's folder")
     demo.add_argument("--report", metavar="FILE", help="where the report goes (./changeover-demo.html)")
 

@@ -9,8 +9,9 @@ from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
 
 POLL_S = 0.25
-QUALITY_CODE = "worse-on-your-data"
-"""Accepting this code lets a NO-GO verdict pass: before the run, or when the verdict is there."""
+QUALITY_CODE = "no-go"
+"""Accepting this code lets a NO-GO of the run's own comparison pass; no finding before the run has it, so that nobody
+overrules the verdict by acknowledging what a sample said."""
 MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000, "spend": 1_000_000_000}
 
 

@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import msgspec
 
-from changeover.embed import Embedder, load
+from changeover.embed.protocol import load_encoder
 from changeover.errors import ChangeoverError, ExitCode
 from changeover.sandbox import corpus, models
 from changeover.sandbox.changes import Change, Changes
-from changeover.sandbox.client import Client, Deploy, RequestFailed, read_deploy
+from changeover.sandbox.client import Client, Deploy, Numbers, RequestFailed, Speaks, read_deploy
 
 STATS_EVERY = 0.5
 LATENCIES = 2_000
@@ -53,7 +53,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     deploy: Deploy | None = None
     """The configuration in use."""
     searching_with: str = ""
-    """Model of the last search."""
+    """The way of the last search."""
     writing: bool = False
     """False once writes are switched off and the last one has ended."""
     stopped: bool = False
@@ -64,25 +64,38 @@ class Encoders:
 
     def __init__(self, data_dir: Path | None) -> None:
         self._data_dir = data_dir
-        self._models: dict[str, Embedder] = {}
-        self._queries: dict[tuple[str, str], list[float]] = {}
+        self._models: dict[tuple[str, bool], Any] = {}
+        self._queries: dict[tuple[str, bool, str], Any] = {}
 
     def open(self, deploy: Deploy) -> None:
         """Load every model of a deployment before it goes live."""
-        for one in deploy.speaks:
-            if one.model not in self._models:
-                self._models[one.model] = load(models.spec(one.model, self._data_dir))
+        for way in deploy.speaks:
+            self._model(way)
 
-    def document(self, model: str, text: str) -> list[float]:
+    def document(self, way: Speaks, text: str) -> Numbers:
         """The vector to store."""
-        return [float(number) for number in self._models[model].embed_documents([text])[0]]
+        return self._fitting(way, self._model(way).embed_documents([text])[0])
 
-    def query(self, model: str, text: str) -> list[float]:
+    def query(self, way: Speaks, text: str) -> Numbers:
         """The vector to search with."""
-        key = (model, text)
+        key = (way.model, way.tokens, text)
         if key not in self._queries:
-            self._queries[key] = [float(number) for number in self._models[model].embed_query(text)]
-        return self._queries[key]
+            self._queries[key] = self._model(way).embed_query(text)
+        return self._fitting(way, self._queries[key])
+
+    def _model(self, way: Speaks) -> Any:
+        key = (way.model, way.tokens)
+        if key not in self._models:
+            spec = models.spec(way.model, self._data_dir)
+            self._models[key] = load_encoder(
+                msgspec.structs.replace(spec, kind="late-interaction" if way.tokens else "dense")
+            )
+        return self._models[key]
+
+    def _fitting(self, way: Speaks, numbers: Any) -> Numbers:
+        """The leading numbers, as many as the way has; of each token's vector where there are several."""
+        kept: Numbers = numbers[..., : way.dimension].tolist()
+        return kept
 
 
 class Application:

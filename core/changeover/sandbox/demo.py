@@ -21,7 +21,9 @@ from changeover.engine.folder import RunFolder, runs
 from changeover.errors import ChangeoverError, UsageError
 from changeover.plan.model import Access
 from changeover.sandbox.application import Stats, read_stats, replace
-from changeover.sandbox.world import Scenario, ScenarioName, build, moved_to_new
+from changeover.sandbox.scenarios import ScenarioName
+from changeover.sandbox.scenarios import scenario as row_of
+from changeover.sandbox.world import Scenario, build
 
 if TYPE_CHECKING:
     from changeover.sandbox.client import Deploy
@@ -59,16 +61,20 @@ class DemoWorld:
         return read_stats(self.scenario.stats_file)
 
     def deploy_new(self) -> Stats:
-        """Give the application the configuration that prefers the new model, and wait until it is in use.
+        """Give the application the configuration that prefers the new side, and wait until it is in use.
 
         In place this is the cutover itself; before an alias swap it makes the application ready for it.
         """
-        return self.deploy(moved_to_new(self.scenario))
+        return self.deploy(self.scenario.after)
 
     def deploy(self, configuration: Deploy) -> Stats:
         """Replace the application's configuration and wait until it is in use; raises UsageError when it is not."""
         replace(self.scenario.deploy_file, msgspec.json.encode(configuration))
-        return self._wait(lambda stats: stats.deploy == configuration, "did not take up its new configuration")
+
+        def taken_up(stats: Stats) -> bool:
+            return stats.deploy == configuration and bool(stats.searching_with or not configuration.searches)
+
+        return self._wait(taken_up, "did not take up its new configuration")
 
     def stop_application(self) -> Stats:
         """End the application after the write in hand; returns its last statistics."""
@@ -153,24 +159,28 @@ class DemoWorld:
 def open_demo(
     environ: Mapping[str, str],
     *,
-    generation: str = "1.18",
+    generation: str | None = None,
     documents: int | None = None,
     scenario: ScenarioName = "upgrade",
     keep: bool = False,
     say: Say | None = None,
 ) -> DemoWorld:
-    """Start the server, fill it, start the application. Raises UsageError when the sandbox extra is not installed."""
+    """Start the server, fill it, start the application; without a generation or documents the scenario's own.
+
+    Raises UsageError when the sandbox extra is not installed.
+    """
     require_extra()
-    from changeover.sandbox import corpus, server
+    from changeover.sandbox import server
 
     said = say or (lambda _: None)
     folder = Path(tempfile.mkdtemp(prefix="changeover-demo-"))
     started = None
     try:
+        generation = generation or row_of(scenario).generation
         started = server.start(generation, folder / "server")
+        said(f"scenario {scenario}: {row_of(scenario).teaches}")
         said(f"sandbox: a Qdrant {generation} look-alike at {started.url}")
-        limit = documents or corpus.DEFAULT_LIMIT
-        world = build(started.url, generation, folder, limit, scenario)
+        world = build(started.url, generation, folder, documents, scenario)
         said(f"sandbox: {world.points:,} docstrings of this Python in {world.collection}, alias {world.alias}")
         demo = DemoWorld(started, world, folder, environ, keep=keep)
         said("sandbox: an application searches and writes through the alias from now on")

@@ -1,35 +1,26 @@
-"""Builds the demo's starting point over REST: a collection with the old model behind an alias, and the demo's files."""
+"""Builds the demo's starting point over REST: a scenario's collection behind an alias, and the demo's files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import msgspec
 
 from changeover.decision.answers import Answers, QueriesAnswer, TargetAnswer, TextAnswer, VectorAnswer
 from changeover.embed import load
-from changeover.embed.model import ModelSpec
 from changeover.errors import UnreachableError, UsageError
 from changeover.quality import queries as query_sets
 from changeover.sandbox import corpus, models
-from changeover.sandbox.client import Deploy, Speaks
+from changeover.sandbox.client import Deploy
+from changeover.sandbox.scenarios import SCENARIOS, TARGET, VECTOR, ScenarioName, dense, name_of
 
 ALIAS = "docs"
 COLLECTION = "docs_v1"
-TARGET = "docs_v2"
-VECTOR = "text"
-QUERIES = 300
 BATCH = 256
 INDEXES = {"module": "keyword", "kind": "keyword", "lineno": "integer"}
-ScenarioName = Literal["upgrade", "bad-model"]
-MODELS: dict[ScenarioName, tuple[str, str]] = {
-    "upgrade": ("wordllama", "minilm"),
-    "bad-model": ("minilm", "scrambled"),
-}
-"""Scenario -> (old, new) sandbox models."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +32,14 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     alias: str
     collection: str
     target: str
-    vector: str
-    new_vector: str
-    old_model: ModelSpec
-    new_model: ModelSpec
+    vectors: dict[str, str]
+    """Vector name -> sandbox model, of every vector that the collection begins with."""
+    before: Deploy
+    """The application as it is recommended before a cutover: it knows every way, and takes the first that is offered."""
+    after: Deploy
+    """The deployment that is the cutover of an in-place migration: the last way is searched, all are written."""
+    promised: dict[str, Any]
+    """What the collection's configuration must hold at the end."""
     points: int
     queries_file: Path
     deploy_file: Path
@@ -74,45 +69,67 @@ def build(
     url: str,
     generation: str,
     data_dir: Path,
-    limit: int = corpus.DEFAULT_LIMIT,
+    limit: int | None = None,
     scenario: ScenarioName = "upgrade",
 ) -> Scenario:
     """Create and fill the collection, point the alias at it, and write queries.jsonl and deploy.json to `data_dir`.
 
-    The same Python and limit give the same points. Raises UsageError when the collection exists already or the server
-    refuses something, UnreachableError when it does not answer.
+    The same Python and limit give the same points; without a limit it is the scenario's own. Raises UsageError when the
+    collection exists already or the server refuses something, UnreachableError when it does not answer.
     """
     world = describe(url, generation, data_dir, limit, scenario)
     data_dir.mkdir(parents=True, exist_ok=True)
-    documents = corpus.documents(limit)
+    documents = corpus.documents(world.points)
+    encoders = {name: load(models.spec(model, world.models_dir)) for name, model in world.vectors.items()}
     with httpx.Client(base_url=url, timeout=60.0) as http:
-        model = load(world.old_model)
-        vectors = {"vectors": {VECTOR: {"size": model.dimension, "distance": "Cosine"}}}
-        _send(http, "PUT", f"/collections/{COLLECTION}", vectors)
+        vectors = {name: {"size": encoder.dimension, "distance": "Cosine"} for name, encoder in encoders.items()}
+        body = {"vectors": vectors, **SCENARIOS[scenario].config}
+        _send(http, "PUT", f"/collections/{COLLECTION}", body)
         for field, schema in INDEXES.items():
             body = {"field_name": field, "field_schema": schema}
             _send(http, "PUT", f"/collections/{COLLECTION}/index?wait=true", body)
         for batch in _batches(documents):
-            embedded = model.embed_documents([document.text for document in batch])
+            texts = [document.text for document in batch]
+            embedded = {name: encoder.embed_documents(texts) for name, encoder in encoders.items()}
             points = [
-                {"id": document.id, "payload": document.payload(), "vector": {VECTOR: vector.tolist()}}
-                for document, vector in zip(batch, embedded, strict=True)
+                {
+                    "id": document.id,
+                    "payload": document.payload(),
+                    "vector": {name: rows[number].tolist() for name, rows in embedded.items()},
+                }
+                for number, document in enumerate(batch)
             ]
             _send(http, "PUT", f"/collections/{COLLECTION}/points?wait=true", {"points": points})
         alias = {"create_alias": {"collection_name": COLLECTION, "alias_name": ALIAS}}
         _send(http, "POST", "/collections/aliases", {"actions": [alias]})
-        model.close()
-    query_sets.write(world.queries_file, corpus.queries(documents, QUERIES))
-    world.deploy_file.write_bytes(msgspec.json.format(msgspec.json.encode(ready_for_both(world))))
+    for encoder in encoders.values():
+        encoder.close()
+    query_sets.write(world.queries_file, corpus.queries(documents, SCENARIOS[scenario].queries))
+    world.deploy_file.write_bytes(msgspec.json.format(msgspec.json.encode(world.before)))
     return world
 
 
-def describe(url: str, generation: str, data_dir: Path, points: int, scenario: ScenarioName) -> Scenario:
+def describe(url: str, generation: str, data_dir: Path, points: int | None, scenario: ScenarioName) -> Scenario:
     """The scenario's names without touching the cluster, to meet again a world that was built before."""
+    row = SCENARIOS[scenario]
     models_dir = data_dir.absolute() / "models"
-    old, new = (models.spec(name, models_dir) for name in MODELS[scenario])
-    new_vector = f"{VECTOR}_{new.name}"
+    vectors = {name_of(position, model): model for position, model in enumerate(row.stored)}
+    ways = (*(dense(model, name) for name, model in vectors.items()), row.after)
     queries_file = data_dir / "queries.jsonl"
+    said: dict[str, Any] = {
+        "collection": ALIAS,
+        "avoid": "none",
+        "zero_downtime": True,
+        "keep_both": False,
+        "add_sparse": False,
+        "old_model": models.spec(row.stored[0], models_dir),
+        "text": TextAnswer(field="text"),
+        "vector": VectorAnswer(source=VECTOR),
+        "target": TargetAnswer(collection=TARGET),
+        "writers": "unknown",
+        "queries": QueriesAnswer(file=str(queries_file)),
+        **row.answers(models_dir),
+    }
     return Scenario(
         name=scenario,
         url=url,
@@ -120,47 +137,17 @@ def describe(url: str, generation: str, data_dir: Path, points: int, scenario: S
         alias=ALIAS,
         collection=COLLECTION,
         target=TARGET,
-        vector=VECTOR,
-        new_vector=new_vector,
-        old_model=old,
-        new_model=new,
-        points=points,
+        vectors=vectors,
+        before=Deploy(speaks=ways, prefer="auto"),
+        after=Deploy(speaks=ways, prefer="new"),
+        promised=dict(row.promised),
+        points=points or row.documents,
         queries_file=queries_file,
         deploy_file=data_dir / "deploy.json",
         stats_file=data_dir / "application.json",
         log_file=data_dir / "writes.jsonl",
         models_dir=models_dir,
-        answers=Answers(
-            collection=ALIAS,
-            avoid="none",
-            zero_downtime=True,
-            keep_both=False,
-            add_sparse=False,
-            model=new,
-            old_model=old,
-            text=TextAnswer(field="text"),
-            vector=VectorAnswer(source=VECTOR, name=new_vector),
-            target=TargetAnswer(collection=TARGET),
-            writers="unknown",
-            queries=QueriesAnswer(file=str(queries_file)),
-        ),
-    )
-
-
-def ready_for_both(world: Scenario) -> Deploy:
-    """The application's configuration that is recommended before a cutover: it speaks both models."""
-    return Deploy(speaks=_speaks(world), prefer="auto")
-
-
-def moved_to_new(world: Scenario) -> Deploy:
-    """The deployment that is the cutover of an in-place migration: the new vector is searched, both are written."""
-    return Deploy(speaks=_speaks(world), prefer="new")
-
-
-def _speaks(world: Scenario) -> tuple[Speaks, ...]:
-    return (
-        Speaks(world.old_model.name, world.vector, models.DIMENSIONS[world.old_model.name]),
-        Speaks(world.new_model.name, world.new_vector, models.DIMENSIONS[world.new_model.name]),
+        answers=Answers(**said),
     )
 
 

@@ -121,8 +121,10 @@ def _auto(demo: DemoWorld, environ: dict[str, str], begun: float) -> tuple[int, 
     code = attend.attend(
         folder, say, on_ready=_deploying(demo, folder, script), give_up=worse_for_good, starting=True, outlives=False
     )
-    application = demo.stop_application()
     state = folder.state()
+    if state.status == "finished" and not cuts_over(state):
+        demo.deploy_new()
+    application = demo.stop_application()
     checked = None
     if state.status == "finished":
         say("")
@@ -142,12 +144,14 @@ def _deploying(demo: DemoWorld, folder: RunFolder, who: Prompts) -> OnReady:
     """What happens when every lamp is on: the typed name, then the application's new configuration."""
     from changeover.plan.model import AwaitCutover
 
-    step = next(s for s in folder.plan().steps if isinstance(s, AwaitCutover))
+    step = next((s for s in folder.plan().steps if isinstance(s, AwaitCutover)), None)
     deployed = False
 
     def ready(_: RunState) -> bool:
         nonlocal deployed
-        if not who.typed(f"Everything is ready. Type {step.confirm} to cut over now", step.confirm):
+        if step is not None and not who.typed(
+            f"Everything is ready. Type {step.confirm} to cut over now", step.confirm
+        ):
             say("not cut over; Ctrl+C ends the demo")
             return False
         if not deployed:
@@ -164,6 +168,11 @@ def worse_for_good(state: RunState) -> str:
     if state.quality is None or state.quality.verdict != "NO-GO" or state.ready is None or state.ready.ready:
         return ""
     return f"NO-GO: {state.quality.reason}"
+
+
+def cuts_over(state: RunState) -> bool:
+    """Whether the run has a cutover at all; a change of storage has none."""
+    return any(step.kind == "await-cutover" for step in state.steps)
 
 
 def closing(outcome: Outcome) -> list[tuple[str, str]]:
@@ -185,6 +194,10 @@ def closing(outcome: Outcome) -> list[tuple[str, str]]:
     if state.verified is not None:
         v = state.verified
         rows.append(("verified by the engine", f"{v.target_points:,} points, {v.sampled:,} embedded anew"))
+    for found in state.storage:
+        best = max((setting.recall for setting in found.settings), default=found.default_recall)
+        when = "after" if found.after else "before"
+        rows.append((f"recall@10 {when} the change", f"{found.default_recall:.3f} as it is, {best:.3f} at best"))
     if outcome.proof is not None:
         p = outcome.proof
         worst = "" if p.worst_cosine is None else f", lowest cosine {p.worst_cosine:.4f}"
@@ -218,11 +231,12 @@ def failures(outcome: Outcome) -> list[str]:
         found.append(f"{state.failures:,} canary searches failed")
     if not app.searches:
         found.append("the application did not search, so nothing is proven")
-    if state.verified is None or state.verified.problems:
+    verifies = any(step.kind == "verify" for step in state.steps)
+    if verifies and (state.verified is None or state.verified.problems):
         found.append("the engine did not verify the points")
     if state.quality is not None and state.quality.verdict == "NO-GO":
         found.append("the new model is worse on the labelled queries: NO-GO")
-    if state.status == "finished" and state.cutover is None:
+    if state.status == "finished" and cuts_over(state) and state.cutover is None:
         found.append("nothing was cut over")
     if outcome.proof is not None:
         found += outcome.proof.problems

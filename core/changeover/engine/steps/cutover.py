@@ -73,7 +73,8 @@ async def swap_alias(ctx: Context, step: SwapAlias) -> str:
 
 async def switch_application(ctx: Context, step: SwitchApplication) -> str:
     """In place nothing is sent: from here on the application searches the new vector."""
-    detail = f"the application searches vector {step.vector} of {ctx.job.target} from now on"
+    said = step.title[0].lower() + step.title[1:]
+    detail = f"{said} in {ctx.job.target} from now on"
     await _confirmed(ctx, detail)
     return detail
 
