@@ -168,6 +168,7 @@ def hybrid(**given: Any) -> Answers:
     return Answers(collection="docs", add_sparse=True, **said)
 
 
+ENGLISH = SparseAnswer(encoder="server-bm25", language="english")
 GAVE_NAME = answers(zero_downtime=False, target=TargetAnswer(same_name=True))
 OLD_SERVER = survey(version="1.16.3")
 PLAIN = survey(alias=False)
@@ -232,8 +233,8 @@ FIRES: list[Case] = [
     ("worse-on-your-data", survey(), answers(), gain(-0.2, -0.3, -0.1, "NO-GO"), "warning"),
     ("worse-on-your-data", survey(), answers(), gain(-0.02, -0.06, 0.03, "UNDECIDED"), "info"),
     ("worse-on-your-data", survey(), cutting(), cut(0.7, 0.8, True, kept=0.8), "warning"),
-    ("not-matryoshka", survey(), cutting(), cut(0.6, 0.8, False), "warning"),
-    ("not-matryoshka", survey(), cutting(), cut(0.6, 0.8, None), "info"),
+    ("not-matryoshka", survey(), cutting(reduction="leading"), cut(0.6, 0.8, False), "warning"),
+    ("not-matryoshka", survey(), cutting(reduction="leading"), cut(0.6, 0.8, None), "info"),
     ("no-gain-from-map", survey(), bridging(), mapped(0.8, 0.7, -0.2), "blocker"),
     ("no-gain-from-map", survey(), bridging(), mapped(0.8, 0.8, -0.1), "blocker"),
     ("no-gain-from-map", survey(), bridging(), mapped(0.8, 0.82, -0.01), "warning"),
@@ -255,7 +256,7 @@ FIRES: list[Case] = [
         "warning",
     ),
     ("bm25-language", survey(), hybrid(), words(0.05, 0.0, 0.1, stopword_share=0.05), "warning"),
-    ("bm25-language", survey(), hybrid(), words(0.05, 0.0, 0.1, guessed_language="german"), "warning"),
+    ("bm25-language", survey(), hybrid(sparse=ENGLISH), words(0.05, 0.0, 0.1, guessed_language="german"), "warning"),
     ("bm25-language", survey(), hybrid(), words(0.05, 0.0, 0.1, without_terms=0.2), "warning"),
     ("bm25-language", survey(sample=RUSSIAN), hybrid(), Probes(), "warning"),
     (

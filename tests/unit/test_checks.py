@@ -242,6 +242,18 @@ def test_a_check_fires_on_completed_answers_too(
     assert finding.severity == severity
 
 
+def test_enter_takes_the_solution_where_a_trial_knows_one() -> None:
+    """Without a word on reduction or language, the proposals are those that leave nothing to warn about."""
+    cut_badly = check_cases.cut(0.6, 0.8, False)
+    completed = propose(survey(), check_cases.cutting(), cut_badly)
+    assert completed.target.reduction == "pca"
+    assert of("not-matryoshka", run(survey(), completed, cut_badly)) is None
+    german = check_cases.words(0.05, 0.0, 0.1, guessed_language="german")
+    completed = propose(survey(), check_cases.hybrid(), german)
+    assert completed.sparse.language == "german"
+    assert of("bm25-language", run(survey(), completed, german)) is None
+
+
 def needs_a_near_miss(code: str) -> bool:
     return code.startswith("advisory-") or code in check_cases.QUIET
 
