@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from changeover.checks.model import Finding, Probes
+from changeover.checks import way
+from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.cluster.api import Gateway
 from changeover.decision.answers import Answers
 from changeover.decision.paths import absolute
@@ -42,7 +43,11 @@ class Wizard:
         self.survey: Survey | None = None
         self.probes = Probes()
         self._gateway: Gateway | None = None
+        self._probed_for: Any = None
+        """What the probes were taken for; they are not taken again for the same."""
         self._trials: dict[str, tuple[Any, Any]] = {}
+        self._probed: tuple[Any, ModelProbe | None] = (None, None)
+        """What the probe of the model depends on, and what it measured."""
 
     async def gateway(self) -> Gateway:
         """The open connection; opened on first use."""
@@ -70,6 +75,7 @@ class Wizard:
         answers = absolute(answers, Path.cwd())
         if answers.model != self.answers.model:
             self.probes = msgspec.structs.replace(self.probes, new_model=None)
+            self._probed_for = None
         self.answers = answers
         self._keep_trials()
 
@@ -85,29 +91,53 @@ class Wizard:
         """Load the new model, embed sampled texts, count labelled queries; keeps and returns what was measured.
 
         The text is proven first when the old model was answered after the survey. With `trials` what the answers call
-        for is tried on a sample (reading only); `progress` is told (done, total, words). A trial that was taken for
-        the same answers is not taken again.
+        for is tried on a sample (reading only); `progress` is told (done, total, words), total 0 where nobody knows.
+        What was measured for the same answers is not measured again. A caller that is cancelled keeps what is there.
         """
         from changeover.survey.probe import take_probes
         from changeover.survey.trials.take import take_trials
 
+        tell = progress or (lambda done, total, words: None)
         if not same_model(self._surveyed().text.old_model, self.answers.old_model):
+            tell(0, 0, "Reading the collection again, and re-embedding a sample with the old model")
             await self.take_survey(self._surveyed().asked)
-        survey = self._surveyed()
-        self.probes = await take_probes(survey, self.completed(), self.environ)
-        if trials:
-            self._trials = await take_trials(
-                await self.gateway(), survey, self.completed(), self.environ, self._trials, progress
-            )
+        survey, answers = self._surveyed(), self._measured_answers()
+        depends = (survey.taken_at, survey.collection, answers.model, answers.text)
+        known = self._probed[1] if self._probed[0] == depends else None
+        if known is None and answers.model is not None and way.uses_model(answers):
+            tell(0, 0, "Asking the new model: dimension, speed, token limit, on a sample of your texts")
+        self.probes = await take_probes(survey, answers, self.environ, known)
+        measured = self.probes.new_model
+        # A model that failed may be mended by the next look.
+        self._probed = (depends, None if measured is None or measured.error else measured)
         self._keep_trials()
+        if trials and self.untried():
+            try:
+                await take_trials(
+                    await self.gateway(), survey, self._measured_answers(), self.environ, self._trials, progress
+                )
+            finally:
+                self._keep_trials()
         return self.probes
+
+    def untried(self) -> tuple[str, ...]:
+        """What the answers call for and was not tried on a sample for them, in words."""
+        from changeover.survey.trials.take import untried
+
+        return untried(self._surveyed(), self._measured_answers(), self._trials)
 
     def _keep_trials(self) -> None:
         """Show the trials that fit the answers; the others are kept for when the person goes back."""
         from changeover.survey.trials.take import fitting
 
         if self.survey is not None:
-            self.probes = fitting(self.probes, self.survey, self.completed(), self._trials)
+            self.probes = fitting(self.probes, self.survey, self._measured_answers(), self._trials)
+
+    def _measured_answers(self) -> Answers:
+        """The answers that measuring goes by: completed without what a trial proposes."""
+        from changeover.survey.trials.take import without
+
+        return propose(self._surveyed(), self.answers, without(self.probes))
 
     def findings(self) -> tuple[Finding, ...]:
         """What speaks for and against the answers."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import msgspec
 import pytest
 
 from changeover import wizard
-from changeover.checks.model import Probes
+from changeover.checks.model import ModelProbe, Probes
+from changeover.decision.answers import SparseAnswer, TargetAnswer
 from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError, UsageError
+from changeover.quality.trials import DimensionsTrial, HybridTrial
 from changeover.survey.model import Survey
 from tests.unit.surveys import ACCESS, NEW, OLD, PROBES, answers, survey
 
@@ -78,3 +83,108 @@ async def test_a_blocker_and_a_code_that_was_not_typed_are_refused(walk: Walk) -
     walk.survey = msgspec.structs.replace(walk.survey, state=msgspec.structs.replace(walk.survey.state, color="red"))
     with pytest.raises(BlockedError, match="not-green"):
         wizard.refuse_unaccepted(walk.plan(), frozenset({"text-unproven", "query-model-must-change"}))
+
+
+async def test_a_model_is_asked_once_for_the_same_texts(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ModelProbe | None] = []
+    broken = False
+
+    async def measured(survey: Survey, given: Any, environ: Any, known: ModelProbe | None = None) -> Probes:
+        asked.append(known)
+        found = ModelProbe(dimension=0, error="refused") if broken else PROBES.new_model
+        return Probes(new_model=known or found)
+
+    monkeypatch.setattr("changeover.survey.probe.take_probes", measured)
+    await walk.take_survey("docs")
+    walk.answer(answers(old_model=None))
+    for _ in range(2):
+        await walk.probe(trials=False)
+    assert asked == [None, PROBES.new_model]
+    other = msgspec.structs.replace(NEW, name="other")
+    broken = True
+    for model in (other, other, NEW):
+        walk.answer(answers(old_model=None, model=model))
+        await walk.probe(trials=False)
+    assert asked[2:] == [None, None, None], "one that failed is asked again"
+    assert walk.probes.new_model is not None and walk.probes.new_model.error
+
+
+class Tried:
+    """Trials that take no time; `hold` never ends."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.taken: list[str] = []
+        self.hold = False
+        for name, found in (
+            ("_dimensions", DimensionsTrial(vector="text", full=256, sampled=200)),
+            ("_hybrid", HybridTrial(encoder="bm25", points=10, queries=0, average_length=37.0)),
+            ("_colocated", None),
+        ):
+            monkeypatch.setattr(f"changeover.survey.trials.take.{name}", self._trial(name, found))
+        from changeover.survey.trials import take
+
+        rows = tuple(trial._replace(run=getattr(take, f"_{trial.name}")) for trial in take.TRIALS)
+        monkeypatch.setattr(take, "TRIALS", rows)
+
+    def _trial(self, name: str, found: Any) -> Any:
+        async def run(gateway: Any, survey: Any, given: Any, environ: Any, progress: Any) -> Any:
+            if progress:
+                progress(1, 4, "reading")
+            if self.hold:
+                await asyncio.Event().wait()
+            self.taken.append(name)
+            return found
+
+        return run
+
+
+@pytest.fixture
+def tried(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> Tried:
+    async def gateway(self: wizard.Wizard) -> None:
+        return None
+
+    monkeypatch.setattr(wizard.Wizard, "gateway", gateway)
+    return Tried(monkeypatch)
+
+
+async def test_a_trial_is_taken_once_for_the_same_answers(walk: Walk, tried: Tried) -> None:
+    await walk.take_survey("docs")
+    shorter = answers(old_model=None, avoid="dimensions", target=TargetAnswer(dimension=64))
+    walk.answer(shorter)
+    assert walk.untried() == ("fewer dimensions on stored vectors",)
+    told: list[tuple[int, int, str]] = []
+    await walk.probe(progress=lambda *heard: told.append(heard))
+    assert told == [(1, 4, "fewer dimensions on stored vectors: reading")]
+    assert walk.probes.dimensions is not None and walk.untried() == ()
+    await walk.probe()
+    walk.answer(msgspec.structs.replace(shorter, target=TargetAnswer(dimension=128)))
+    assert walk.probes.dimensions is None
+    walk.answer(shorter)
+    assert walk.probes.dimensions is not None
+    assert tried.taken == ["_dimensions"]
+
+
+async def test_what_a_trial_proposes_does_not_put_it_in_doubt(walk: Walk, tried: Tried) -> None:
+    await walk.take_survey("docs")
+    words = answers(old_model=None, add_sparse=True, model=None, sparse=SparseAnswer(encoder="local-bm25"))
+    walk.answer(words)
+    for _ in range(3):
+        await walk.probe()
+        walk.answer(words)
+        assert walk.probes.hybrid is not None
+        assert walk.completed().sparse.average_length == 37.0
+    assert tried.taken == ["_hybrid"]
+
+
+async def test_trials_that_are_given_up_leave_the_rest(walk: Walk, tried: Tried) -> None:
+    await walk.take_survey("docs")
+    walk.answer(answers(old_model=None, avoid="dimensions", target=TargetAnswer(dimension=64)))
+    tried.hold = True
+    begun = asyncio.Event()
+    task = asyncio.create_task(walk.probe(progress=lambda *_: begun.set()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert walk.untried() and walk.probes.dimensions is None
+    assert walk.findings() and walk.plan().route == "dimensions"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from changeover.checks import way
 from changeover.checks.model import ModelProbe, Probes
 from changeover.decision.answers import Answers
 from changeover.embed.model import ModelSpec
@@ -18,10 +19,13 @@ from changeover.survey.template import render
 TEXTS = 64
 
 
-async def take_probes(survey: Survey, answers: Answers, environ: Mapping[str, str]) -> Probes:
+async def take_probes(
+    survey: Survey, answers: Answers, environ: Mapping[str, str], known: ModelProbe | None = None
+) -> Probes:
     """Load the new model and embed texts of the sample; a model that fails is reported in `error`, not raised.
 
-    Raises UsageError when the query file cannot be read.
+    `known` is what was measured for the same model and texts, which is then not asked again. A model that the answers
+    do not use is not asked. Raises UsageError when the query file cannot be read.
     """
     queries = None
     if answers.queries.file:
@@ -31,8 +35,10 @@ async def take_probes(survey: Survey, answers: Answers, environ: Mapping[str, st
         if not path.is_file():
             raise UsageError(f"queries.file {path}: no such file; give a JSONL file of labelled queries")
         queries = sum(1 for query in read(path) if query.relevant)
-    if answers.model is None:
+    if answers.model is None or not way.uses_model(answers):
         return Probes(queries=queries)
+    if known is not None:
+        return Probes(new_model=known, queries=queries)
     template = answers.text.as_template or survey.text.template
     texts = [render(template, point.payload) for point in survey.sample] if template else []
     chosen = [t for t in texts if t.strip()][:TEXTS] or ["The quick brown fox jumps over the lazy dog."]

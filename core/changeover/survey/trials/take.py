@@ -13,15 +13,16 @@ from changeover.decision.answers import Answers
 from changeover.survey.model import Survey
 from changeover.survey.trials.budget import Progress
 
-Known = Mapping[str, tuple[Any, Any]]
+Known = dict[str, tuple[Any, Any]]
 """Trial -> (the answers that it depends on, what it measured)."""
 Run = Callable[[Gateway, Survey, Answers, Mapping[str, str], Progress | None], Awaitable[Any]]
 
 
 class Trial(NamedTuple):
-    """One trial: the name of its place in `Probes`, when it is taken, what it depends on."""
+    """One trial: the name of its place in `Probes`, what is tried in words, when it is taken, what it depends on."""
 
     name: str
+    words: str
     wanted: Callable[[Survey, Answers], bool]
     depends: Callable[[Answers], Any]
     run: Run
@@ -74,18 +75,30 @@ async def _colocated(g: Gateway, s: Survey, a: Answers, environ: Mapping[str, st
 
 
 TRIALS: tuple[Trial, ...] = (
-    Trial("dimensions", lambda s, a: a.avoid == "dimensions", lambda a: (*_common(a), a.target.dimension), _dimensions),
     Trial(
-        "quantization", lambda s, a: a.avoid == "quantization", lambda a: (*_common(a), a.quantization), _quantization
+        "dimensions",
+        "fewer dimensions on stored vectors",
+        lambda s, a: a.avoid == "dimensions",
+        lambda a: (*_common(a), a.target.dimension),
+        _dimensions,
+    ),
+    Trial(
+        "quantization",
+        "the quantization in a scratch index",
+        lambda s, a: a.avoid == "quantization",
+        lambda a: (*_common(a), a.quantization),
+        _quantization,
     ),
     Trial(
         "map",
+        "the linear map on a sample",
         lambda s, a: a.avoid == "linear-map",
         lambda a: (*_common(a), a.model, a.text, a.map, a.vector.distance),
         _map,
     ),
     Trial(
         "gain",
+        "old against new model on your queries",
         lambda s, a: (
             a.avoid in (None, "none")
             and a.model is not None
@@ -97,9 +110,16 @@ TRIALS: tuple[Trial, ...] = (
         lambda a: (*_common(a), a.model, a.text, a.vector.distance),
         _gain,
     ),
-    Trial("hybrid", lambda s, a: bool(a.add_sparse), lambda a: (*_common(a), a.text, a.sparse, a.model), _hybrid),
+    Trial(
+        "hybrid",
+        "hybrid search on your texts",
+        lambda s, a: bool(a.add_sparse),
+        lambda a: (*_common(a), a.text, a.sparse, a.model),
+        _hybrid,
+    ),
     Trial(
         "colocated",
+        "token vectors beside dense ones",
         lambda s, a: (
             any(vector.kind == "multi" for vector in s.vectors)
             or (a.model is not None and a.model.kind == "late-interaction")
@@ -115,30 +135,52 @@ async def take_trials(
     survey: Survey,
     answers: Answers,
     environ: Mapping[str, str],
-    known: Known,
+    taken: Known,
     progress: Progress | None = None,
-) -> dict[str, tuple[Any, Any]]:
-    """Every trial that the answers call for; one that is known for the same answers is not taken again."""
-    taken = dict(known)
-    for trial in TRIALS:
-        if trial.wanted(survey, answers) and _known(trial, survey, answers, known) is None:
-            found = await trial.run(gateway, survey, answers, environ, progress)
-            taken[trial.name] = (_depends(trial, survey, answers), found)
-    return taken
+) -> None:
+    """Every trial that the answers call for; one that was taken for the same answers is not taken again.
+
+    Each is put into `taken` as it ends, so that those are kept when the rest is given up.
+    """
+    for trial in _missing(survey, answers, taken):
+        found = await trial.run(gateway, survey, answers, environ, _named(trial, progress))
+        taken[trial.name] = (_depends(trial, survey, answers), found)
 
 
-def fitting(probes: Probes, survey: Survey, answers: Answers, known: Known) -> Probes:
+def untried(survey: Survey, answers: Answers, taken: Known) -> tuple[str, ...]:
+    """What the answers call for and was not tried for them, in words."""
+    return tuple(trial.words for trial in _missing(survey, answers, taken))
+
+
+def fitting(probes: Probes, survey: Survey, answers: Answers, taken: Known) -> Probes:
     """The probes with just those trials that were taken for these answers."""
     found = {
-        trial.name: _known(trial, survey, answers, known) if trial.wanted(survey, answers) else None for trial in TRIALS
+        trial.name: _known(trial, survey, answers, taken) if trial.wanted(survey, answers) else None for trial in TRIALS
     }
     return msgspec.structs.replace(probes, **found)
+
+
+def without(probes: Probes) -> Probes:
+    """The probes without trials: answers that a trial proposes must not decide whether that trial still fits them."""
+    return msgspec.structs.replace(probes, **{trial.name: None for trial in TRIALS})
+
+
+def _missing(survey: Survey, answers: Answers, taken: Known) -> list[Trial]:
+    return [trial for trial in TRIALS if trial.wanted(survey, answers) and not _known(trial, survey, answers, taken)]
+
+
+def _named(trial: Trial, progress: Progress | None) -> Progress | None:
+    """Says which trial it is that goes on."""
+    if progress is None:
+        return None
+    tell = progress
+    return lambda done, total, words: tell(done, total, f"{trial.words}: {words}")
 
 
 def _depends(trial: Trial, survey: Survey, answers: Answers) -> Any:
     return (survey.taken_at, survey.collection, trial.depends(answers))
 
 
-def _known(trial: Trial, survey: Survey, answers: Answers, known: Known) -> Any:
-    depends, found = known.get(trial.name, (None, None))
+def _known(trial: Trial, survey: Survey, answers: Answers, taken: Known) -> Any:
+    depends, found = taken.get(trial.name, (None, None))
     return found if depends == _depends(trial, survey, answers) else None
