@@ -43,8 +43,6 @@ class Wizard:
         self.survey: Survey | None = None
         self.probes = Probes()
         self._gateway: Gateway | None = None
-        self._probed_for: Any = None
-        """What the probes were taken for; they are not taken again for the same."""
         self._trials: dict[str, tuple[Any, Any]] = {}
         self._probed: tuple[Any, ModelProbe | None] = (None, None)
         """What the probe of the model depends on, and what it measured."""
@@ -75,7 +73,6 @@ class Wizard:
         answers = absolute(answers, Path.cwd())
         if answers.model != self.answers.model:
             self.probes = msgspec.structs.replace(self.probes, new_model=None)
-            self._probed_for = None
         self.answers = answers
         self._keep_trials()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from changeover.plan import model as pm
 from changeover.quality.model import QualityReport, Score
 from changeover.survey import model as sm
 from changeover.survey.listing import Listed
+from changeover.survey.trials.budget import Progress
 
 BEGAN = 1_800_000_000.0
 OLD = ModelSpec(provider="sandbox", name="wordllama")
@@ -347,6 +349,10 @@ class FakeWizard:
         self.closed = False
         self.started: list[tuple[pm.Plan, frozenset[str]]] = []
         self.probed = 0
+        self.gone = ""
+        """A question that is not asked any more."""
+        self.trial: asyncio.Event | None = None
+        """Trials end when it is set; None: at once."""
 
     async def collections(self) -> tuple[Any, ...]:
         if "nowhere" in self.access.url:
@@ -364,7 +370,7 @@ class FakeWizard:
         from changeover.decision.tree import view
 
         assert self.survey is not None
-        return view(self.survey, self.answers, self.probes)
+        return tuple(a for a in view(self.survey, self.answers, self.probes) if a.question.id != self.gone)
 
     def completed(self) -> Answers:
         from changeover.decision.tree import propose
@@ -372,8 +378,12 @@ class FakeWizard:
         assert self.survey is not None
         return propose(self.survey, self.answers, self.probes)
 
-    async def probe(self) -> Probes:
+    async def probe(self, *, trials: bool = True, progress: Progress | None = None) -> Probes:
         self.probed += 1
+        if trials and progress is not None:
+            progress(1, 4, "comparing on a sample")
+        if trials and self.trial is not None:
+            await self.trial.wait()
         self.probes = PROBES
         return self.probes
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
+from changeover.decision.answers import set_answer
 from changeover.engine import control
 from changeover.engine import events as ev
 from changeover.engine.lock import RunLock
@@ -319,3 +321,35 @@ async def test_the_log_follows_also_what_came_under_another_screen() -> None:
         await press(pilot, "escape")
         assert "finished: the new model serves" in as_text(app).splitlines()[-3]
         lock.release()
+
+
+async def test_an_answer_that_removes_its_own_question_goes_on_to_the_next() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        wizard = await to_questions(pilot)
+        wizard.answer(set_answer(fakes.answers(), "vector.distance", "Dot"))
+        screen = pilot.app.screen
+        assert isinstance(screen, AskScreen)
+        ids = [one.question.id for one in wizard.questions()]
+        at, following = ids.index("vector.distance"), ids[ids.index("vector.distance") + 1]
+        for _ in range(at):
+            await press(pilot, "enter")
+        assert screen._at == "vector.distance"
+        wizard.gone = "vector.distance"
+        await press(pilot, "enter")
+        assert screen._at == following
+
+
+async def test_blanks_at_the_end_of_a_prefix_are_kept() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        wizard = await to_questions(pilot)
+        model = msgspec.structs.replace(fakes.NEW, provider="fastembed", name="a/b")
+        wizard.answer(msgspec.structs.replace(fakes.answers(), model=model))
+        screen = pilot.app.screen
+        assert isinstance(screen, AskScreen)
+        for _ in range(40):
+            if screen._at == "model.document_prefix":
+                break
+            await press(pilot, "enter")
+        await press(pilot, "tab")
+        await press(pilot, *"find", "colon", "space", "enter")
+        assert wizard.answers.model is not None and wizard.answers.model.document_prefix == "find: "

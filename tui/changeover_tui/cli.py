@@ -111,6 +111,7 @@ def _reading_verbs(verbs: Verbs[Parser]) -> None:
     plan.add_argument("collection", help="name or alias")
     plan.add_argument("--answers", metavar="FILE", help="TOML file of question ids and answers")
     _sets(plan)
+    plan.add_argument("--quick", action="store_true", help="leave out the trials on a sample, and their findings")
     plan.add_argument("-o", "--output", metavar="FILE", default="plan.json", help="plan file; - writes it to stdout")
 
     runs = _verb(verbs, "runs", "the runs on this machine")

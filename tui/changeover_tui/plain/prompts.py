@@ -31,7 +31,7 @@ class Prompts(Protocol):
         ...
 
     def text(self, question: str, proposed: str = "") -> str:
-        """A line; the proposal when nothing was typed."""
+        """A line with its blanks; the proposal when nothing was typed."""
         ...
 
     def secret(self, question: str) -> str:
@@ -73,7 +73,7 @@ class Numbered:
 
     def text(self, question: str, proposed: str = "") -> str:
         """One line; Enter takes the proposal."""
-        return self._line(clean(f"{question}{f' [{proposed}]' if proposed else ''}: ") + " ") or proposed
+        return self._line(clean(f"{question}{f' [{proposed}]' if proposed else ''}: ") + " ", blanks=True) or proposed
 
     def secret(self, question: str) -> str:
         """One line without echo."""
@@ -85,11 +85,12 @@ class Numbered:
         """One line that must be the word."""
         return self._line(f"{clean(question)}: ") == word
 
-    def _line(self, prompt: str) -> str:
+    def _line(self, prompt: str, *, blanks: bool = False) -> str:
         sys.stderr.write(prompt)
         sys.stderr.flush()
         try:
-            return self._read().strip()
+            line = self._read().rstrip("\r\n")
+            return line if blanks else line.strip()
         except EOFError:
             raise UsageError(
                 "the input ended before every question was answered; give the answers in a file: "
@@ -119,8 +120,8 @@ class Questionary:
         """One line, the proposal already in it."""
         import questionary
 
-        answer: str = questionary.text(clean(question), default=clean(proposed)).unsafe_ask()
-        return answer.strip()
+        answer: str = questionary.text(clean(question), default=proposed).unsafe_ask()
+        return answer
 
     def secret(self, question: str) -> str:
         """One line shown as stars."""

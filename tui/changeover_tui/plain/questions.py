@@ -98,4 +98,5 @@ def _given(asked: Asked, prompts: Prompts, *, may_go_back: bool) -> str:
             rows.append(Option(value=BACK, label="back to the question before"))
         return prompts.choose(question.id, rows, proposed)
     back = " (< goes back)" if may_go_back and not prompts.automatic else ""
-    return clean(prompts.text(f"{question.id}{back}", proposed))
+    typed = prompts.text(f"{question.id}{back}", proposed)
+    return typed if question.blanks and typed.strip() not in ("", BACK) else clean(typed)

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from changeover.decision.answers import Answers
-from changeover.errors import BlockedError, StoppedError, UsageError
+from changeover.errors import BlockedError, ChangeoverError, StoppedError, UsageError
 from changeover.plan.model import Access
 from changeover.safe_text import clean
 from changeover_tui.plain import questions
 from changeover_tui.plain.attend import attend, typed_name
 from changeover_tui.plain.follow import Say
 from changeover_tui.plain.prompts import Option, Prompts
-from changeover_tui.plain.words import by_severity, finding_lines
+from changeover_tui.plain.words import announcing, by_severity, finding_lines
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
@@ -122,8 +122,14 @@ def _survey(runner: asyncio.Runner, made: Wizard, name: str, say: Say) -> None:
 def _check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> tuple[Plan | None, frozenset[str]]:
     """Measure, show the findings, have them acknowledged; the plan, or None when something stands against it."""
     say("")
-    say("measuring the new model on texts of the collection ...")
-    runner.run(made.probe())
+    say("measuring on a sample of the collection; nothing is written (Ctrl+C skips the trials) ...")
+    try:
+        _probe(runner, made, say)
+    except ChangeoverError as error:
+        if prompts.automatic:
+            raise
+        say(f"not measured: {error}")
+        return None, frozenset()
     findings = by_severity(made.findings())
     for finding in findings:
         say("")
@@ -144,9 +150,20 @@ def _check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> 
         say(f"acknowledged{' automatically, because nobody is there' if prompts.automatic else ''}: {finding.code}")
     try:
         return made.plan(), frozenset(accepted)
-    except BlockedError as error:
+    except ChangeoverError as error:
+        if prompts.automatic and not isinstance(error, BlockedError):
+            raise
         say(f"no plan: {error}")
         return None, frozenset()
+
+
+def _probe(runner: asyncio.Runner, made: Wizard, say: Say) -> None:
+    """Measure, a line for each thing that is tried; Ctrl+C goes on without the trials, a second one leaves."""
+    try:
+        runner.run(made.probe(progress=announcing(say)))
+    except KeyboardInterrupt:
+        say("the trials are skipped; their findings will be missing")
+        runner.run(made.probe(trials=False))
 
 
 def _confirmed(plan: Plan, prompts: Prompts, say: Say) -> bool:

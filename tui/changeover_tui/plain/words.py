@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from changeover.checks.model import Finding
-from changeover.safe_text import clean_line
+from changeover.safe_text import clean, clean_line
 
 MARKS = {"info": "info", "warning": "WARNING", "blocker": "BLOCKER"}
 
@@ -31,3 +31,16 @@ def by_severity(findings: Sequence[Finding]) -> list[Finding]:
     """Blockers first, then warnings, then the rest; each in its own order."""
     order = {"blocker": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.severity])
+
+
+def announcing(say: Callable[[str], None]) -> Callable[[int, int, str], None]:
+    """A progress report that says each thing once, when it begins."""
+    told = ""
+
+    def progress(done: int, total: int, words: str) -> None:
+        nonlocal told
+        if words != told:
+            told = words
+            say(f"  {clean(words)} ...")
+
+    return progress

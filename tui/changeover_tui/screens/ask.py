@@ -136,7 +136,7 @@ class AskScreen(WizardScreen[None]):
         """Say at once whether what is typed can be taken."""
         from changeover.decision.answers import set_answer
 
-        typed = self.query_one(Input).value.strip()
+        typed = self._typed()
         try:
             if typed:
                 set_answer(self._wizard.answers, self._at, typed)
@@ -152,12 +152,18 @@ class AskScreen(WizardScreen[None]):
             if asked.choices and not (typed.display and typed.has_focus):
                 self._take_row(asked)
             else:
-                self._take_text(asked, typed.value.strip())
+                self._take_text(asked, self._typed())
+            before = [one.question.id for one in self._asked]
             self._refresh_questions()
         except ChangeoverError as error:
             self.fail(_reason(error))
             return
-        self._go_on(asked.question.id)
+        self._go_on(before[before.index(asked.question.id) + 1 :])
+
+    def _typed(self) -> str:
+        """What stands in the field; blanks at its ends belong to few answers."""
+        text = self.query_one(Input).value
+        return text if self._current().question.blanks and text.strip() else text.strip()
 
     def _take_row(self, asked: Asked) -> None:
         from changeover.decision.answers import set_answer, without_answer
@@ -180,9 +186,13 @@ class AskScreen(WizardScreen[None]):
         elif asked.value is not None:
             self._wizard.answer(without_answer(self._wizard.answers, self._at))
 
-    def _go_on(self, answered: str) -> None:
+    def _go_on(self, later: list[str]) -> None:
+        """To the next question; `later` came after the answered one, which may not be asked any more."""
         ids = [asked.question.id for asked in self._asked]
-        after = ids.index(answered) + 1 if answered in ids else 0
+        if self._at in ids:
+            after = ids.index(self._at) + 1
+        else:
+            after = next((ids.index(one) for one in later if one in ids), len(ids))
         if after < len(ids):
             self._show(self._asked[after])
         else:

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
     wizard = Wizard(access, environ)
     wizard.answer(msgspec.structs.replace(answers, collection=options.collection))
-    plan = asyncio.run(make(wizard, options.collection))
+    plan = asyncio.run(make(wizard, options.collection, trials=not options.quick))
     if options.output == "-":
         _refuse_blocked(plan)
         out_bytes(to_json(plan))
@@ -40,13 +40,19 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     return 0
 
 
-async def make(wizard: Wizard, collection: str) -> Plan:
-    """Survey the collection, measure the model, and build the plan; closes the wizard's connection."""
+async def make(wizard: Wizard, collection: str, *, trials: bool = True) -> Plan:
+    """Survey the collection, measure on a sample, and build the plan; closes the wizard's connection."""
+    from changeover_tui.plain.words import announcing
+
     try:
         say(f"reading {collection} ...")
         await wizard.take_survey(collection)
-        say("measuring the new model ...")
-        await wizard.probe()
+        say(
+            "measuring on a sample ..."
+            if trials
+            else "measuring the new model; the trials on a sample are left out ..."
+        )
+        await wizard.probe(trials=trials, progress=announcing(say))
         return wizard.plan()
     finally:
         await wizard.close()

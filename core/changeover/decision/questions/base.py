@@ -28,6 +28,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     group: Group
     choices: tuple[Choice, ...] = ()
     optional: bool = False
+    blanks: bool = False
+    """Whether blanks at either end of a typed answer belong to it."""
 
 
 def yesno(yes: str, no: str) -> tuple[Choice, ...]:

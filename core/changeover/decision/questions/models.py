@@ -113,6 +113,7 @@ MODELS: tuple[Question, ...] = (
             Choice(value="search_document: ", label="As Nomic models ask", consequence="search_document: and a blank"),
         ),
         optional=True,
+        blanks=True,
     ),
     Question(
         id="model.query_prefix",
@@ -126,6 +127,7 @@ MODELS: tuple[Question, ...] = (
             Choice(value="search_query: ", label="As Nomic models ask", consequence="search_query: and a blank"),
         ),
         optional=True,
+        blanks=True,
     ),
     Question(
         id="old_model.provider",
