@@ -335,6 +335,9 @@ def new_run(root: Path, route: RouteName = "blue-green") -> RunFolder:
     return RunFolder.create(sealed, {}, root / sealed.id)
 
 
+TRIAL = "fewer dimensions on stored vectors"
+
+
 class FakeWizard:
     """The wizard's seam with everything answered from memory."""
 
@@ -352,7 +355,7 @@ class FakeWizard:
         self.gone = ""
         """A question that is not asked any more."""
         self.trial: asyncio.Event | None = None
-        """Trials end when it is set; None: at once."""
+        """A trial that the answers call for; it ends when this is set. None: there is none."""
 
     async def collections(self) -> tuple[Any, ...]:
         if "nowhere" in self.access.url:
@@ -380,12 +383,15 @@ class FakeWizard:
 
     async def probe(self, *, trials: bool = True, progress: Progress | None = None) -> Probes:
         self.probed += 1
-        if trials and progress is not None:
-            progress(1, 4, "comparing on a sample")
-        if trials and self.trial is not None:
-            await self.trial.wait()
         self.probes = PROBES
+        if trials and self.trial is not None:
+            if progress is not None:
+                progress(2, 5, f"{TRIAL}: reading stored vectors")
+            await self.trial.wait()
         return self.probes
+
+    def untried(self) -> tuple[str, ...]:
+        return (TRIAL,) if self.trial is not None and not self.trial.is_set() else ()
 
     def findings(self) -> tuple[Finding, ...]:
         return self.found

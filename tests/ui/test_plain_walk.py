@@ -15,7 +15,7 @@ from changeover.engine import events as ev
 from changeover.engine.control import ask
 from changeover.engine.folder import RunFolder
 from changeover.engine.lock import RunLock
-from changeover.errors import ExitCode, StoppedError
+from changeover.errors import ExitCode, StoppedError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan.model import Access
 from changeover_tui.plain import attend, questions, walk
@@ -42,7 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[fakes.FakeWiza
 def test_proposals_lead_to_a_run(made: list[fakes.FakeWizard]) -> None:
     said: list[str] = []
     script = Scripted()
-    run = walk.prepare(ACCESS, {}, script, said.append, answers=fakes.answers())
+    run = walk.prepare(ACCESS, {}, script, said.append, answers=fakes.said(fakes.answers(), add_sparse="true"))
     (wizard,) = made
     assert run.plan().hash == fakes.plan().hash
     assert wizard.started[0][1] == frozenset({"query-model-must-change"})
@@ -50,7 +50,7 @@ def test_proposals_lead_to_a_run(made: list[fakes.FakeWizard]) -> None:
     text = "\n".join(said)
     for words in (
         "1. Can re-embedding be avoided?",
-        "(closed: ",
+        "text-index: A text index with scoring: no vector, no load: one request (closed: text indexes score from 1.20 on",
         "   -> minilm",
         "WARNING query-model-must-change",
         "acknowledged automatically, because nobody is there: query-model-must-change",
@@ -59,6 +59,48 @@ def test_proposals_lead_to_a_run(made: list[fakes.FakeWizard]) -> None:
         assert words in text, words
     asked = [question.id for question in (one.question for one in wizard.questions())]
     assert [question for question in script.asked if question in asked] == asked
+
+
+def test_ctrl_c_skips_the_trials_and_the_plan_is_made_all_the_same(
+    made: list[fakes.FakeWizard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Person(Scripted):
+        automatic = False
+
+    async def probe(self: fakes.FakeWizard, *, trials: bool = True, progress: Any = None) -> Any:
+        self.probes = fakes.PROBES
+        if trials:
+            progress(1, 2, "reading stored vectors")
+            raise KeyboardInterrupt
+        return self.probes
+
+    monkeypatch.setattr(fakes.FakeWizard, "probe", probe)
+    monkeypatch.setattr(fakes.FakeWizard, "untried", lambda self: (fakes.TRIAL,))
+    said: list[str] = []
+    walk.prepare(ACCESS, {}, Person(), said.append, answers=fakes.answers())
+    assert f"trying on a sample: {fakes.TRIAL} (Ctrl+C skips it)" in said
+    assert "  reading stored vectors ... 50%" in said
+    assert f"skipped, and therefore not known: {fakes.TRIAL}" in said
+    assert len(made[0].started) == 1
+    with pytest.raises(KeyboardInterrupt):
+        walk.prepare(ACCESS, {}, Scripted(), said.append, answers=fakes.answers())
+
+
+def test_a_measurement_that_fails_leads_back_to_the_questions(
+    made: list[fakes.FakeWizard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Person(Scripted):
+        automatic = False
+
+    async def probe(self: fakes.FakeWizard, **_: Any) -> Any:
+        raise UsageError("queries.file q.jsonl: no such file; give a JSONL file of labelled queries")
+
+    monkeypatch.setattr(fakes.FakeWizard, "probe", probe)
+    said: list[str] = []
+    with pytest.raises(StoppedError):
+        walk.prepare(ACCESS, {}, Person({"What now?": "leave"}), said.append, answers=fakes.answers())
+    assert "not measured: queries.file q.jsonl: no such file; give a JSONL file of labelled queries" in said
+    assert made[0].closed
 
 
 def test_what_is_not_acknowledged_is_not_started(made: list[fakes.FakeWizard]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -353,3 +354,54 @@ async def test_blanks_at_the_end_of_a_prefix_are_kept() -> None:
         await press(pilot, "tab")
         await press(pilot, *"find", "colon", "space", "enter")
         assert wizard.answers.model is not None and wizard.answers.model.document_prefix == "find: "
+
+
+async def to_trials(pilot: Pilot[int]) -> fakes.FakeWizard:
+    """The checks while something is tried that does not end by itself."""
+    wizard = await to_questions(pilot)
+    wizard.answer(fakes.answers())
+    wizard.trial = asyncio.Event()
+    for _ in range(40):
+        if not isinstance(pilot.app.screen, AskScreen):
+            break
+        await pilot.press("enter")
+        await pilot.pause()
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, ChecksScreen)
+    return wizard
+
+
+async def test_trials_say_how_far_they_are_can_be_skipped_and_taken_later() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        wizard = await to_trials(pilot)
+        assert wizard.trial is not None
+        screen = " ".join(as_text(pilot.app).split())
+        assert "Trying fewer dimensions on stored vectors: reading stored vectors … 40 %. x skips it" in screen
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, ChecksScreen), "nothing goes on before it is measured"
+        await press(pilot, "x")
+        screen = " ".join(as_text(pilot.app).split())
+        assert "query-model-must-change" in screen and "Skip the trials" not in screen
+        assert "not tried: fewer dimensions on stored vectors; t tries it on a sample" in screen
+        wizard.trial.set()
+        await press(pilot, "t")
+        assert "not tried" not in as_text(pilot.app)
+        await press(pilot, "enter", *"query-model-must-change", "enter", "enter")
+        assert isinstance(pilot.app.screen, PlanScreen)
+
+
+async def test_a_plan_can_be_made_without_the_trials() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        await to_trials(pilot)
+        await press(pilot, "x", "enter", *"query-model-must-change", "enter", "enter")
+        assert isinstance(pilot.app.screen, PlanScreen)
+
+
+async def test_going_back_ends_the_trials() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        wizard = await to_trials(pilot)
+        await press(pilot, "escape")
+        assert isinstance(pilot.app.screen, AskScreen)
+        assert not pilot.app.workers
+        assert wizard.untried()

@@ -7,7 +7,7 @@ import textwrap
 from changeover.safe_text import clean as _one_line
 from changeover.safe_text import clean_block as clean
 
-__all__ = ["bar", "clean", "duration", "elapsed", "hang", "host", "one_line", "percent", "plural", "size"]
+__all__ = ["bar", "clean", "duration", "elapsed", "hang", "host", "one_line", "percent", "plural", "size", "trying"]
 
 
 def one_line(text: object, most: int = 400) -> str:
@@ -76,3 +76,10 @@ def host(url: str) -> str:
     """The host and port of a URL, without user, path or query."""
     rest = url.partition("://")[2] or url
     return one_line(rest.split("/")[0].rpartition("@")[2], 60)
+
+
+def trying(done: int, total: int, words: str) -> str:
+    """How far a measurement is: `Trying fewer dimensions: reading stored vectors … 40 %`; no share of a total of 0."""
+    if not total:
+        return f"{one_line(words)} …"
+    return f"Trying {one_line(words, 160)} … {percent(done / total)}"

@@ -122,9 +122,9 @@ def _survey(runner: asyncio.Runner, made: Wizard, name: str, say: Say) -> None:
 def _check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> tuple[Plan | None, frozenset[str]]:
     """Measure, show the findings, have them acknowledged; the plan, or None when something stands against it."""
     say("")
-    say("measuring on a sample of the collection; nothing is written (Ctrl+C skips the trials) ...")
+    say("measuring on a sample of the collection; nothing is written ...")
     try:
-        _probe(runner, made, say)
+        _probe(runner, made, prompts, say)
     except ChangeoverError as error:
         if prompts.automatic:
             raise
@@ -157,13 +157,19 @@ def _check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> 
         return None, frozenset()
 
 
-def _probe(runner: asyncio.Runner, made: Wizard, say: Say) -> None:
-    """Measure, a line for each thing that is tried; Ctrl+C goes on without the trials, a second one leaves."""
+def _probe(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> None:
+    """Measure the model, then try on a sample; Ctrl+C goes on without the trials, a second one leaves."""
+    told = announcing(say)
+    runner.run(made.probe(trials=False, progress=told))
+    if not made.untried():
+        return
+    say(f"trying on a sample: {', '.join(made.untried())}" + ("" if prompts.automatic else " (Ctrl+C skips it)"))
     try:
-        runner.run(made.probe(progress=announcing(say)))
+        runner.run(made.probe(progress=told))
     except KeyboardInterrupt:
-        say("the trials are skipped; their findings will be missing")
-        runner.run(made.probe(trials=False))
+        if prompts.automatic:
+            raise
+        say(f"skipped, and therefore not known: {', '.join(made.untried())}")
 
 
 def _confirmed(plan: Plan, prompts: Prompts, say: Say) -> bool:

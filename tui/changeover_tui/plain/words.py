@@ -34,13 +34,14 @@ def by_severity(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def announcing(say: Callable[[str], None]) -> Callable[[int, int, str], None]:
-    """A progress report that says each thing once, when it begins."""
-    told = ""
+    """A progress report that says each thing when it begins, and then at every quarter."""
+    told: tuple[str, int] = ("", 0)
 
     def progress(done: int, total: int, words: str) -> None:
         nonlocal told
-        if words != told:
-            told = words
-            say(f"  {clean(words)} ...")
+        now = (words, 4 * done // total if total else 0)
+        if now != told:
+            told = now
+            say(f"  {clean(words)} ..." + (f" {done / total:.0%}" if total and now[1] else ""))
 
     return progress

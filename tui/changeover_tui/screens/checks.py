@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.enter import Field, Rows
-from changeover_tui.words import clean, hang, one_line, plural
+from changeover_tui.words import clean, hang, one_line, plural, trying
 
 if TYPE_CHECKING:
     from changeover.checks.model import Finding
@@ -46,7 +47,9 @@ class ChecksScreen(WizardScreen[None]):
         "Every check that fits your answers, with what was measured. BLOCK: the plan cannot be made until this is "
         "solved; go back and change an answer, or do what the remedy says and measure again. WARN with 'to "
         "acknowledge': type its code to say that you have read it. WARN and INFO without that are for reading. PASS: "
-        "looked at, nothing found. Nothing is written to the cluster here."
+        "looked at, nothing found.\n\nWhat your answers call for is first tried on a sample of your own data, which can "
+        "take up to two minutes: stored vectors are read and compared on this machine. x skips that; the findings then "
+        "say what nobody has tried, and the plan can be made all the same. Nothing is written to the cluster here."
     )
     BINDINGS = bindings("checks")
 
@@ -57,6 +60,11 @@ class ChecksScreen(WizardScreen[None]):
         self._findings: tuple[Finding, ...] = ()
         self._passed: tuple[tuple[str, str], ...] = ()
         self._ready = False
+        self._untried: tuple[str, ...] = ()
+        """What was skipped, in words."""
+        self._trials: asyncio.Task[object] | None = None
+        """Trials that go on now."""
+        self._skipped = False
 
     def body(self) -> Iterable[Widget]:
         yield Cell("Measuring …", id="count", classes="heading")
@@ -76,23 +84,65 @@ class ChecksScreen(WizardScreen[None]):
         """Ask everything once more."""
         self.in_background(self._measure(again=True), "measure")
 
+    def action_try_it(self) -> None:
+        """Take the trials that were skipped."""
+        self.in_background(self._measure(again=False), "measure")
+
+    def action_skip(self) -> None:
+        """Go on without the trials."""
+        if self._trials is not None:
+            self._skipped = True
+            self._trials.cancel()
+            self.tell("Skipping; what is being asked now still ends …")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Trials are skipped while they go on, and taken when they were skipped."""
+        if action == "skip":
+            return self._trials is not None
+        if action == "try_it":
+            return self._ready and bool(self._untried)
+        return True
+
     async def _measure(self, *, again: bool) -> None:
+        """The model first, which the plan needs; then the trials, which can be skipped. What is known is not repeated."""
         wizard = self._wizard
         self._ready = False
+        self.refresh_bindings()
+        self.query_one("#count", Cell).say("Measuring …")
         assert wizard.survey is not None
-        if again or wizard.completed().old_model != wizard.survey.text.old_model:
-            self.tell("Reading the collection again, and re-embedding a sample with the old model …")
+        if again:
+            self.tell("Reading the collection again …")
             await wizard.take_survey(wizard.survey.asked)
-        if again or wizard.probes.new_model is None:
-            self.tell("Asking the new model: dimension, speed, token limit, on a sample of your texts …")
-            await wizard.probe()
+        await wizard.probe(trials=False, progress=self._progress)
+        if wizard.untried():
+            await self._try()
+        self._untried = wizard.untried()
         self._list()
+
+    async def _try(self) -> None:
+        self.query_one("#count", Cell).say("Trying it on a sample of your data; nothing is written.")
+        self._skipped = False
+        self._trials = asyncio.ensure_future(self._wizard.probe(progress=self._progress))
+        self.refresh_bindings()
+        try:
+            await self._trials
+        except asyncio.CancelledError:
+            if not self._skipped:
+                raise
+        finally:
+            self._trials = None
+
+    def _progress(self, done: int, total: int, words: str) -> None:
+        if self.is_running:
+            skip = ". x skips it, esc goes back." if total else ""
+            self.tell(trying(done, total, words) + skip)
 
     def _list(self) -> None:
         found = self._wizard.findings()
         self._findings = tuple(sorted(found, key=lambda f: ORDER.index(f.severity)))
         self._passed = self._wizard.passed()
         self._ready = True
+        self.refresh_bindings()
         self._fill()
         self._mark_first_open()
         self._say_next()
@@ -111,6 +161,8 @@ class ChecksScreen(WizardScreen[None]):
         warns = sum(f.severity == "warning" for f in self._findings)
         infos = len(self._findings) - blocks - warns
         words = f"{blocks} BLOCK   {warns} WARN   {infos} INFO   {len(self._passed)} PASS"
+        if self._untried:
+            words += f"\nnot tried: {', '.join(self._untried)}; t tries it on a sample"
         self.query_one("#count", Cell).say(words)
 
     def _row(self, finding: Finding) -> Content:

@@ -47,12 +47,10 @@ async def make(wizard: Wizard, collection: str, *, trials: bool = True) -> Plan:
     try:
         say(f"reading {collection} ...")
         await wizard.take_survey(collection)
-        say(
-            "measuring on a sample ..."
-            if trials
-            else "measuring the new model; the trials on a sample are left out ..."
-        )
+        say("measuring ..." if trials else "measuring the new model; nothing is tried on a sample ...")
         await wizard.probe(trials=trials, progress=announcing(say))
+        for skipped in wizard.untried():
+            say(f"not tried: {skipped}")
         return wizard.plan()
     finally:
         await wizard.close()
