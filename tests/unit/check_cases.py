@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from changeover.quality.trials import (
     QuantizationTrial,
     SearchSetting,
 )
+from changeover.survey.lease import KEY
 from changeover.survey.model import Proof, Sampled, Shards, Size, State, Survey, Vector
 from tests.unit.surveys import NEW, PROBES, answers, survey
 
@@ -64,8 +66,9 @@ def with_vectors(*vectors: Vector, **changes: Any) -> Survey:
     return survey(vectors=vectors, **changes)
 
 
-def leased(**lease: Any) -> Survey:
-    return survey(metadata={"changeover": {"lease": {"run": "r1", "host": "h", "since": "2026-01-01", **lease}}})
+def leased(seconds_ago: float = 10.0, **more: Any) -> Survey:
+    at = datetime.fromisoformat(survey().taken_at).timestamp() - seconds_ago
+    return survey(metadata={KEY: {"run": "r1", "host": "h", "beat": 3, "at": at, **more}})
 
 
 def proved(share: float, apart: float, *, proven: bool) -> Survey:
@@ -285,6 +288,7 @@ FIRES: list[Case] = [
     ("spend-over-budget", survey(), answers(model=PRICED, limits=Limits(spend=1.0)), PROBES, "blocker"),
     ("spend-over-budget", survey(), answers(limits=Limits(spend=1.0)), PROBES, "warning"),
     ("another-migration", leased(), answers(), PROBES, "blocker"),
+    ("another-migration", leased(seconds_ago=4000), answers(), PROBES, "warning"),
     ("late-writes", survey(version="1.17.1"), answers(), PROBES, "info"),
     ("old-still-needed", survey(), answers(cleanup="after-window"), PROBES, "warning"),
     ("old-still-needed", survey(), answers(cleanup="after-window", cutover="never"), PROBES, "blocker"),
@@ -326,7 +330,7 @@ QUIET: dict[str, Quiet] = {
     "bm25-two-encoders": (survey(), hybrid(), Probes()),
     "idf-drifts-during-backfill": (survey(version="1.17.1"), hybrid(), Probes()),
     "spend-over-budget": (survey(), answers(model=PRICED, limits=Limits(spend=5.0)), PROBES),
-    "another-migration": (leased(ended="2026-01-02"), answers(), PROBES),
+    "another-migration": (leased(ended=1.0), answers(), PROBES),
     "late-writes": (survey(version="1.17.1"), answers(writers="none"), PROBES),
     "old-still-needed": (PLAIN, answers(zero_downtime=False), PROBES),
     "old-vector-removal-unsafe": (survey(version="1.19.0"), answers(cleanup="after-window"), PROBES),

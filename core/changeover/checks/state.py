@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from changeover.checks.base import Check
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
+from changeover.survey.lease import KEY as LEASE_KEY
+from changeover.survey.lease import read as read_lease
 from changeover.survey.model import Survey
+from changeover.words import duration
+
+ABANDONED_S = 300.0
+"""A lease without a sign of life for so long is probably a dead engine's; machines' clocks may differ by less."""
 
 
 def not_green(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
@@ -99,24 +107,30 @@ def shard_transfer(survey: Survey, answers: Answers, probes: Probes) -> Finding 
 
 
 def another_migration(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """A run that has not ended is recorded in the collection's metadata."""
-    recorded = survey.metadata.get("changeover")
-    lease = recorded.get("lease") if isinstance(recorded, dict) else None
-    if not isinstance(lease, dict) or not lease or lease.get("ended"):
+    """A run that has not ended keeps a lease in the collection's metadata."""
+    lease = read_lease(survey.metadata)
+    if lease is None or lease.ended is not None:
         return None
-    said = ", ".join(f"{key} {lease[key]}" for key in ("run", "host", "since") if lease.get(key))
+    age = datetime.fromisoformat(survey.taken_at).timestamp() - lease.at
+    dead = age > ABANDONED_S
+    ago = f"last sign {duration(max(0.0, age))} ago" if age > -ABANDONED_S else "the clocks of both machines differ"
     return Finding(
         code="another-migration",
-        severity="blocker",
-        title="another migration of this collection has not ended",
-        measured=said or "a lease without an end",
+        severity="warning" if dead else "blocker",
+        title="an engine seems to have died at this collection"
+        if dead
+        else "another migration of this collection goes on",
+        measured=f"run {lease.run} on {lease.host}, {ago}",
         limit="one run per collection",
         consequence="two runs would write into each other's vectors and swap each other's names",
         remedy=(
-            "end that run where it was begun (changeover resume or control RUN stop); if it is lost, take the lease away:"
-            ' PATCH the collection with metadata: {"changeover": null}'
+            "resume that run where it was begun, if it is still wanted; a new engine watches for a minute and a half"
+            " whether the old one lives, then takes the lease over"
+            if dead
+            else "wait until it has ended, or end it where it was begun: changeover control RUN stop"
         ),
-        source="metadata of the collection (1.16 and later)",
+        source=f"metadata {LEASE_KEY} of the collection (1.16 and later)",
+        acknowledge=dead,
     )
 
 
@@ -172,9 +186,10 @@ CHECKS = (
         looks_at="no other run works on this collection",
         run=another_migration,
         explain=(
-            "A run writes a lease into the collection's metadata when it begins and ends it when it is done or given up, so\n"
-            "that nobody begins a second one from another machine. Servers before 1.16 keep no metadata; there only the\n"
-            "lock of this machine protects. A lease whose run is lost is taken away by hand."
+            "A run writes a lease into the collection's metadata when it begins, renews it every twenty seconds and ends it\n"
+            "when it stops, so that nobody begins a second one from another machine. A lease whose engine died is taken\n"
+            "over by the next engine, after it has watched that nothing renews it. Servers before 1.16 keep no metadata;\n"
+            "there only the lock of this machine protects."
         ),
     ),
 )

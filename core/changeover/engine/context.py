@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from changeover.embed.protocol import Encoder
     from changeover.engine.canary import CanaryTask
     from changeover.engine.desk import Desk
+    from changeover.engine.lease import Keeper
     from changeover.engine.recipe import Recipe
     from changeover.quality.matrix import Matrix
 
@@ -50,6 +51,7 @@ class Context:
     """Opens a model or a sparse encoder (blocking)."""
     canary: CanaryTask | None = None
     desk: Desk | None = None
+    lease: Keeper | None = None
     clock: Callable[[], float] = time.time
     _encoders: dict[str, Encoder] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)

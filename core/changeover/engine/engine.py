@@ -11,6 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
@@ -19,6 +20,7 @@ from changeover.engine.context import Context
 from changeover.engine.desk import Desk
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal, read_all
+from changeover.engine.lease import Keeper
 from changeover.engine.ledger import Ledger
 from changeover.engine.lock import RunLock
 from changeover.engine.meter import Meter, resident_bytes
@@ -29,6 +31,7 @@ from changeover.errors import ChangeoverError, ExitCode, StoppedError, Unreachab
 from changeover.plan.model import Plan
 from changeover.version import __version__
 
+Result = TypeVar("Result")
 RATE_WINDOW_S = 6
 """Seconds that the shown rate is over: a page of a slow model comes only every second or two."""
 OPENING_S = 120.0
@@ -72,6 +75,8 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if ctx.lease is not None:
+            await ctx.lease.release()
         ctx.close_encoders()
         ctx.ledger.close()
         ctx.wire.close()
@@ -93,6 +98,10 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
     ctx.desk.look()
     ctx.canary = CanaryTask(ctx, ctx.gateway)
     tasks.append(asyncio.create_task(ctx.desk.run()))
+    if ctx.job.lease:
+        ctx.lease = Keeper(ctx.gateway, ctx.job.source, ctx.folder.name, clock=ctx.clock, say=ctx.log)
+        await _or_dead(ctx.lease.take(), tasks)
+        tasks.append(asyncio.create_task(ctx.lease.keep()))
     if ctx.job.keeps_serving:
         await ctx.canary.prepare()
         await ctx.canary.baseline()
@@ -110,9 +119,9 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
     return await _finish(ctx)
 
 
-async def _or_dead(work: Awaitable[str], tasks: list[asyncio.Task[None]]) -> str:
+async def _or_dead(work: Awaitable[Result], tasks: list[asyncio.Task[None]]) -> Result:
     """Wait for the step, but not longer than the helpers beside it live: a dead one (journal full) ends the step."""
-    step: asyncio.Task[str] = asyncio.ensure_future(work)
+    step: asyncio.Task[Result] = asyncio.ensure_future(work)
     await asyncio.wait({step, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     if not step.done():
         dead = next(task for task in tasks if task.done())

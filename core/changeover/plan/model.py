@@ -284,6 +284,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Searches and writes go on all the while: catch-up and canary run."""
     spend: float | None = None
     """Money at most, at the model's price per million tokens."""
+    lease: bool = False
+    """A lease is kept in the metadata of `source` while an engine works (servers from 1.16, keys that may manage)."""
 
     def make(self, vector: str) -> Make | None:
         """How that vector is made, or None for one that is not made by this job."""

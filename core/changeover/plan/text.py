@@ -11,6 +11,7 @@ from changeover.plan import model as pm
 from changeover.survey.describe import in_bytes
 from changeover.words import duration
 
+LEASE = "While the engine works it keeps a lease in the metadata of {name}: PATCH /collections/{name}, every 20 s."
 BRIDGE = "A bridge: these vectors approximate the new model's until the collection is re-embedded."
 
 Sign = Literal["+", "~", "-", " "]
@@ -57,6 +58,8 @@ def as_text(plan: pm.Plan) -> str:
     for line in render(plan):
         lines.append(f"  {line.sign} {line.text}")
         lines += [f"      {detail}" for detail in line.detail.splitlines()]
+    if plan.job.lease:
+        lines += ["", LEASE.format(name=plan.job.source)]
     lines += ["", count_line(plan), "", "Estimate", *(f"  {line}" for line in estimate_lines(plan))]
     if plan.findings:
         lines += ["", "Findings"]

@@ -12,6 +12,7 @@ from changeover.decision.answers import Answers
 from changeover.plan import model as plan
 from changeover.routes import common
 from changeover.routes.job import name_in_use, new_datatype, source_vector, swapped_alias
+from changeover.survey.lease import KEY as LEASE_KEY
 from changeover.survey.model import Survey, Vector
 
 PARAMS = (
@@ -127,6 +128,8 @@ def create_body(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, An
     body |= {key: params[key] for key in PARAMS if params.get(key) is not None}
     for answered, asked in SECTIONS:
         section = _without_nulls(survey.config.get(answered))
+        if answered == "metadata":  # the lease is the old collection's
+            section = {key: value for key, value in (section or {}).items() if key != LEASE_KEY}
         if section:
             body[asked] = section
     return body
