@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine.journal import read_all
 from changeover.engine.ledger import Mark
-from changeover.engine.steps.converge import catch_up, sweep
+from changeover.engine.steps import verify as verification
+from changeover.engine.steps.converge import catch_up, pass_with_suspects, sweep
 from changeover.engine.steps.load import load
 from changeover.engine.steps.verify import verify
 from changeover.errors import UnverifiedError
@@ -278,4 +280,29 @@ async def test_a_write_to_the_new_side_while_the_sweep_embeds_is_not_overwritten
     assert new[1][0]["text"] == "written on the new side 1"
     assert new[50][0]["text"] == "written on the new side 50"
     assert sorted(c.id for c in ctx.state.conflicts) == [1, 50]
+    close(ctx)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_point_that_is_written_all_the_time_does_not_fail_the_verification(
+    mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, ctx = world(mode, {i: ("alpha", i) for i in range(30)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    writes = itertools.count()
+
+    def write() -> None:
+        payload = {"text": f"beta {next(writes)}", "n": 1}
+        cluster.collections["source"][7] = (payload, {"old": np.ones(4), "image": np.full(3, 1, dtype=np.float32)})
+
+    async def busy(*given: Any, **more: Any) -> Any:
+        done = await pass_with_suspects(*given, **more)
+        write()
+        return done
+
+    write()
+    monkeypatch.setattr(verification, "pass_with_suspects", busy)
+    await verify(ctx, ctx.plan.steps[3])
+    assert ctx.state.verified is not None
+    assert (ctx.state.verified.problems, ctx.state.verified.in_flight) == ((), 1)
     close(ctx)

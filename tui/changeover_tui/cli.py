@@ -14,7 +14,7 @@ from changeover.version import __version__
 
 SCENARIOS = ("upgrade", "old-server", "fewer-dimensions", "quantization", "hybrid", "side-by-side", "bad-model")
 CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover")
-GENERATIONS = ("1.17", "1.18", "1.19")
+GENERATIONS = ("1.17", "1.18", "1.19", "1.20")
 MODULES = {
     None: "wizard",
     "demo": "demo",

@@ -35,3 +35,24 @@ LANGUAGES = (
     "turkish",
 )
 """Languages with stop words; others are accepted without a word by servers, which then use none (measured)."""
+
+STEMMED = (
+    "arabic",
+    "danish",
+    "dutch",
+    "english",
+    "finnish",
+    "french",
+    "german",
+    "greek",
+    "hungarian",
+    "italian",
+    "norwegian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "spanish",
+    "swedish",
+    "turkish",
+)
+"""Languages of `LANGUAGES` that have a Snowball stemmer too (enum of qdrant-edge 0.9.0)."""

@@ -12,6 +12,9 @@ Ranking: TypeAlias = Sequence[tuple[int, float]]
 RRF_K = 2
 """The servers' constant (scores recorded on 1.17.1 to 1.19.0 agree)."""
 
+LARGER_IS_NEARER = ("Cosine", "Dot")
+"""DBSF adds scores as if larger were nearer; with Euclid and Manhattan servers rank backwards (measured on 1.18.3)."""
+
 
 def rrf(rankings: Sequence[Ranking], k: int = RRF_K) -> list[tuple[int, float]]:
     """Reciprocal rank fusion: the score of a point is the sum of 1 / (position + k), positions from 0.

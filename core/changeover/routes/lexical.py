@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
+from changeover.embed.languages import LANGUAGES, STEMMED
 from changeover.errors import BlockedError
 from changeover.plan import model as plan
 from changeover.routes import common
@@ -16,10 +18,12 @@ from changeover.survey.template import paths
 def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: str) -> tuple[plan.Step, ...]:
     """One request; the server reads the payload that is there. Nothing is written to the points."""
     field = text_field(survey, answers)
-    schema = {"type": "text", "tokenizer": "word", "lowercase": True, "scoring": True}
-    if answers.sparse.language not in (None, "none"):
-        schema |= {"stemmer": {"type": "snowball", "language": answers.sparse.language}}
-        schema |= {"stopwords": answers.sparse.language}
+    schema: dict[str, Any] = {"type": "text", "tokenizer": "word", "lowercase": True, "scoring": True}
+    language = (answers.sparse.language or "").lower()
+    if language in STEMMED:
+        schema["stemmer"] = {"type": "snowball", "language": language}
+    if language in LANGUAGES:
+        schema["stopwords"] = language
     request = plan.Request(
         method="PUT",
         path=f"/collections/{quote(survey.collection, safe='')}/index?wait=true",

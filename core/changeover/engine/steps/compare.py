@@ -45,8 +45,8 @@ def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set
     bad: set[PointId] = set()
     lowest = 1.0
     for begin in range(0, len(ids), 64):
-        source = _read(ctx, ctx.job.source, ids[begin : begin + 64], vectors=ctx.recipe.reads)
-        target = _read(ctx, ctx.job.target, list(source.ids), vectors=ctx.recipe.names)
+        source = read(ctx, ctx.job.source, ids[begin : begin + 64], vectors=ctx.recipe.reads)
+        target = read(ctx, ctx.job.target, list(source.ids), vectors=ctx.recipe.names)
         entries = ctx.ledger.get(list(source.ids))
         where = {point_id: row for row, point_id in enumerate(target.ids)}
         rows = [
@@ -73,8 +73,8 @@ def carried_vectors(ctx: Context, ids: list[PointId]) -> set[PointId]:
         return bad
     for begin in range(0, len(ids), 64):
         part = ids[begin : begin + 64]
-        old = _read(ctx, job.source, part, vectors=tuple(job.carry))
-        new = _read(ctx, job.target, part, vectors=tuple(job.carry.values()))
+        old = read(ctx, job.source, part, vectors=tuple(job.carry))
+        new = read(ctx, job.target, part, vectors=tuple(job.carry.values()))
         rows = {point_id: row for row, point_id in enumerate(new.ids)}
         for row, point_id in enumerate(old.ids):
             if point_id not in rows:
@@ -135,7 +135,8 @@ def _hashes(ctx: Context, collection: str, part: Slice) -> dict[PointId, bytes]:
     return hashes if end is None else {i: h for i, h in hashes.items() if id_key(i) < end}
 
 
-def _read(ctx: Context, collection: str, ids: list[PointId], vectors: tuple[str, ...]) -> Any:
+def read(ctx: Context, collection: str, ids: list[PointId], vectors: tuple[str, ...]) -> Any:
+    """These points as one page, in id order; those that are not there are left out."""
     return patiently(
         ctx,
         lambda: ctx.wire.scroll(

@@ -14,8 +14,9 @@ from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.steps import searches
 from changeover.errors import UsageError
-from changeover.plan.model import Evaluate, FromTerms, FromVector
+from changeover.plan.model import CreateTextIndex, Evaluate, FromTerms, FromVector
 from changeover.quality.compare import compare, scored
+from changeover.quality.fusion import LARGER_IS_NEARER
 from changeover.quality.metrics import ann_health
 from changeover.quality.model import QualityReport, Variant
 from changeover.quality.queries import LabelledQuery, known_items, read
@@ -92,7 +93,9 @@ async def _new_queries(ctx: Context, texts: list[str], before: list[Any] | None)
         model = await asyncio.to_thread(lambda: ctx.model)
         asked["dense"] = await asyncio.to_thread(lambda: [searches.plain(model.embed_query(text)) for text in texts])
     terms = next((make for make in job.makes if isinstance(make, FromTerms)), None)
-    if terms is not None:
+    if _indexed_field(ctx):
+        asked["sparse"] = [{"text": text} for text in texts]
+    elif terms is not None:
         encoder = await asyncio.to_thread(ctx.encoder, terms)
         asked["sparse"] = await asyncio.to_thread(lambda: [encoder.embed_query(text) for text in texts])
     return asked
@@ -101,7 +104,7 @@ async def _new_queries(ctx: Context, texts: list[str], before: list[Any] | None)
 async def _rankings(ctx: Context, asked: dict[str, list[Any]]) -> dict[str, Rankings]:
     """Ranked ids per query for every way of searching the new side."""
     job = ctx.job
-    terms = next((make.vector for make in job.makes if isinstance(make, FromTerms)), "")
+    terms = _indexed_field(ctx) or next((make.vector for make in job.makes if isinstance(make, FromTerms)), "")
     ways: dict[str, Rankings] = {}
     if "dense" in asked:
         ways["dense"] = await searches.all_of(ctx, job.target, asked["dense"], job.target_vector)
@@ -109,9 +112,25 @@ async def _rankings(ctx: Context, asked: dict[str, list[Any]]) -> dict[str, Rank
         ways["sparse"] = await searches.all_of(ctx, job.target, asked["sparse"], terms)
     if len(ways) == 2:
         both = list(zip(asked["dense"], asked["sparse"], strict=True))
-        for name, fusion in (("fused by RRF", "rrf"), ("fused by DBSF", "dbsf")):
+        fusions = {"fused by RRF": "rrf"}
+        if await _distance(ctx) in LARGER_IS_NEARER:
+            fusions["fused by DBSF"] = "dbsf"
+        for name, fusion in fusions.items():
             ways[name] = await searches.fused(ctx, job.target, both, (job.target_vector, terms), fusion)
     return ways
+
+
+def _indexed_field(ctx: Context) -> str:
+    """The payload field whose words are searched through a text index with scoring; "" where there is none."""
+    step = next((step for step in ctx.plan.steps if isinstance(step, CreateTextIndex)), None)
+    return str(step.request.body["field_name"]) if step is not None else ""
+
+
+async def _distance(ctx: Context) -> str:
+    """Of the vector that serves afterwards."""
+    vectors = (await ctx.gateway.collection(ctx.job.target))["config"]["params"].get("vectors") or {}
+    named = {"": vectors} if "size" in vectors else vectors
+    return str((named.get(ctx.job.target_vector) or {}).get("distance", ""))
 
 
 async def _health(ctx: Context, dense: list[Any] | None) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.deliver import existing, patiently
+from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import Mark
 from changeover.engine.steps import compare
 from changeover.engine.steps.converge import pass_with_suspects
@@ -87,15 +88,33 @@ async def _verified(
 
 
 async def _settle(ctx: Context, step: Verify, suspects: Suspects) -> set[PointId]:
-    """What stays suspicious although it was repaired and looked at again, ROUNDS times."""
+    """What stays suspicious although it was repaired and looked at again, ROUNDS times.
+
+    A point that the application wrote again during the last round is under way, not wrong: catch-up follows it.
+    """
     bad = await suspects()
+    still = bad
     for number in range(1, ROUNDS):
         if not bad:
             break
+        before = await asyncio.to_thread(_contents, ctx, bad)
         await asyncio.to_thread(_repair, ctx, sorted(bad, key=str))
         await pass_with_suspects(ctx, step.id, number)
         bad &= await suspects()
-    return bad
+        after = await asyncio.to_thread(_contents, ctx, bad)
+        still = {point_id for point_id in bad if after.get(point_id) == before.get(point_id)}
+    return still & bad
+
+
+def _contents(ctx: Context, ids: set[PointId]) -> dict[PointId, tuple[bytes, bytes]]:
+    """What the source holds of these points now, as far as it matters: hashes of payload and of what is embedded."""
+    found: dict[PointId, tuple[bytes, bytes]] = {}
+    listed = sorted(ids, key=str)
+    for begin in range(0, len(listed), 64):
+        page = compare.read(ctx, ctx.job.source, listed[begin : begin + 64], vectors=ctx.recipe.reads)
+        for row, point_id in enumerate(page.ids):
+            found[point_id] = (payload_hash(page.payload(row)), ctx.recipe.basis(page, row))
+    return found
 
 
 def _repair(ctx: Context, bad: list[PointId]) -> None:

@@ -21,6 +21,7 @@ from changeover.errors import ChangeoverError, UsageError
 from changeover.sandbox.server.app import Keys, Sandbox
 from changeover.sandbox.server.cluster import Cluster
 from changeover.sandbox.server.generations import GENERATIONS, generation
+from changeover.sandbox.server.inference import SandboxInference
 
 PARENT_CHECK_S = 0.5
 KEEP_ALIVE_S = 300
@@ -55,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
             data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="changeover-sandbox-")))
             listener = stack.enter_context(_listen(options.port))
             keys = Keys(_key(options.api_key_env), _key(options.read_only_key_env))
-            cluster = Cluster(data, generation(options.generation))
+            inference = SandboxInference(data / "models") if options.inference else None
+            cluster = Cluster(data, generation(options.generation), inference)
             stack.callback(cluster.close)
             if options.parent_pid:
                 threading.Thread(target=_watch, args=(options.parent_pid,), daemon=True).start()
@@ -129,6 +131,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--api-key-env", metavar="NAME")
     parser.add_argument("--read-only-key-env", metavar="NAME")
+    parser.add_argument("--inference", action="store_true", help="embed texts, as Qdrant Cloud does")
     parser.add_argument("--parent-pid", type=int)
     return parser.parse_args(arguments)
 

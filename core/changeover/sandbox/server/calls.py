@@ -91,7 +91,7 @@ class Call:
 
     def vectors(self, *, early_sizes: bool = False) -> Vectors:
         """Reads this request's vectors."""
-        return Vectors(self.collection.config, early_sizes=early_sizes)
+        return Vectors(self.collection.config, early_sizes=early_sizes, inference=self.cluster.inference)
 
     def queries(self) -> Queries:
         """Reads this request's queries."""
@@ -100,7 +100,7 @@ class Call:
         def lookup(point: int | str) -> Any:
             return next(iter(collection.read(lambda shard: shard.retrieve([point], False, True))), None)
 
-        return Queries(self.vectors(), self.filters(), lookup)
+        return Queries(self.vectors(), self.filters(), lookup, scores_text=self.generation.scores_text)
 
     def written(self, work: Callable[[], int]) -> dict[str, Any]:
         """The answer to an update; without waiting, what is only noticed while applying it goes unheard (issue 9521)."""

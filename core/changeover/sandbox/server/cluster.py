@@ -16,6 +16,7 @@ from changeover.errors import BlockedError
 from changeover.sandbox.server import refusals, schema
 from changeover.sandbox.server.collection import Collection, write_json
 from changeover.sandbox.server.generations import Generation
+from changeover.sandbox.server.inference import Inference
 
 PEER_ID = 4211789340115213
 SLOW_REQUESTS = 32
@@ -33,9 +34,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Cluster:
     """Everything that one sandbox holds; safe to use from any thread."""
 
-    def __init__(self, root: Path, generation: Generation) -> None:
+    def __init__(self, root: Path, generation: Generation, inference: Inference | None = None) -> None:
         """Open the folder; BlockedError when another sandbox has it open."""
         self.generation = generation
+        self.inference = inference
         self.settings = Settings()
         self.slow: list[schema.Document] = []
         self._root = root

@@ -12,18 +12,25 @@ import orjson
 import qdrant_edge as edge
 
 from changeover.sandbox.server import refusals, schema
+from changeover.sandbox.server.inference import NO_INFERENCE, Inference
+from changeover.sandbox.server.text_index import text_options
 
 BM25_MODEL = "qdrant/bm25"
 BM25_OPTIONS = {"k", "b", "avg_len", "language", "lowercase", "ascii_folding", "min_token_len", "max_token_len"}
-NO_INFERENCE = "Service internal error: InferenceService URL not configured - please provide valid address in config"
 NOT_A_VECTOR = "data did not match any variant of untagged enum VectorStruct"
 
 
 class Vectors:
     """Reads the vectors of points for one collection's configuration and checks names and sizes before anything is written."""
 
-    def __init__(self, config: schema.Document, *, early_sizes: bool = False) -> None:
-        """`early_sizes`: a wrong size is refused before anything is queued, naming the vector (upsert from 1.18.1)."""
+    def __init__(
+        self, config: schema.Document, *, early_sizes: bool = False, inference: Inference | None = None
+    ) -> None:
+        """`early_sizes`: a wrong size is refused before anything is queued, naming the vector (upsert from 1.18.1).
+
+        `inference` embeds texts for dense vectors; without it only the servers' own BM25 is there.
+        """
+        self._inference = inference
         self._sizes = {name: parameters["size"] for name, parameters in schema.dense(config).items()}
         self._sparse = set(schema.sparse(config))
         self._early_sizes = early_sizes
@@ -46,6 +53,8 @@ class Vectors:
         """One vector: a list, a list of lists, indices and values, or a text for server-side BM25."""
         if name not in self._sizes and name not in self._sparse:
             raise refusals.no_vector(name)
+        if isinstance(given, dict) and "text" in given and self._inference is not None and name in self._sizes:
+            given = self._inference(str(given.get("model", "")), str(given["text"]), query)
         if isinstance(given, dict):
             return self._sparse_vector(name, given, query)
         if not isinstance(given, list):
@@ -189,12 +198,6 @@ INDEXES: Mapping[str, tuple[Any, Any, tuple[str, ...]]] = {
     "datetime": (edge.PayloadSchemaType.Datetime, edge.DatetimeIndexParams, ("is_principal", "on_disk")),
     "uuid": (edge.PayloadSchemaType.Uuid, edge.UuidIndexParams, ("is_tenant", "on_disk")),
 }
-TOKENIZERS = {
-    "word": edge.TokenizerType.Word,
-    "whitespace": edge.TokenizerType.Whitespace,
-    "prefix": edge.TokenizerType.Prefix,
-    "multilingual": edge.TokenizerType.Multilingual,
-}
 
 
 def index_schema(given: Any) -> tuple[dict[str, Any], Any]:
@@ -207,7 +210,7 @@ def index_schema(given: Any) -> tuple[dict[str, Any], Any]:
         return {"data_type": kind}, plain
     options = {key: given[key] for key in keys if given.get(key) is not None}
     if kind == "text":
-        options["tokenizer"] = TOKENIZERS.get(str(given.get("tokenizer")), edge.TokenizerType.Word)
+        options |= text_options(given)
     shown = given | ({"is_principal": given.get("is_principal")} if kind == "integer" else {})
     try:
         return {"data_type": kind, "params": shown}, parameters(**options)

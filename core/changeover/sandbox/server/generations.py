@@ -22,6 +22,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """The `slice` filter condition; otherwise 400."""
     knows_turbo: bool
     """TurboQuant quantization; otherwise 400."""
+    scores_text: bool
+    """A query by the words of a scored text index; otherwise 400, and `scoring` of an index is ignored (measured)."""
     keeps_stale_vectors: bool
     """An upsert keeps the vectors and the payload that it omits when the point sits in an optimised segment."""
     names_vector_of_wrong_size: bool
@@ -43,6 +45,7 @@ GENERATIONS: dict[str, Generation] = {
         has_quotas=False,
         knows_slices=False,
         knows_turbo=False,
+        scores_text=False,
         keeps_stale_vectors=True,
         names_vector_of_wrong_size=False,
         lists_slow_updates=True,
@@ -57,6 +60,7 @@ GENERATIONS: dict[str, Generation] = {
         has_quotas=False,
         knows_slices=False,
         knows_turbo=True,
+        scores_text=False,
         keeps_stale_vectors=True,
         names_vector_of_wrong_size=True,
         lists_slow_updates=True,
@@ -71,6 +75,7 @@ GENERATIONS: dict[str, Generation] = {
         has_quotas=True,
         knows_slices=True,
         knows_turbo=True,
+        scores_text=False,
         keeps_stale_vectors=False,
         names_vector_of_wrong_size=True,
         lists_slow_updates=False,
@@ -78,6 +83,9 @@ GENERATIONS: dict[str, Generation] = {
         standalone=(405, "Qdrant is running in standalone mode"),
     ),
 }
+
+GENERATIONS["1.20"] = msgspec.structs.replace(GENERATIONS["1.19"], version="1.20.0", commit="0" * 40, scores_text=True)
+"""Not measured on a server: 1.19 with what the core and the client of 1.20 add."""
 
 
 def generation(name: str) -> Generation:

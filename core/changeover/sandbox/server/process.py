@@ -111,8 +111,9 @@ def start(
     api_key: str | None = None,
     read_only_key: str | None = None,
     port: int = 0,
+    inference: bool = False,
 ) -> SandboxServer:
-    """Start a sandbox of a generation ("1.17", "1.18" or "1.19") and wait until it answers.
+    """Start a sandbox of a generation ("1.17" to "1.20") and wait until it answers; with `inference` it embeds texts.
 
     It stops with this process, whatever happens to it. What it says about itself goes to server.log in its folder.
     Raises UsageError for an unknown generation, UnreachableError when it does not start.
@@ -123,6 +124,7 @@ def start(
     assert folder is not None
     folder.mkdir(parents=True, exist_ok=True)
     options = ["--generation", generation, "--port", str(port), "--data", str(folder), "--parent-pid", str(os.getpid())]
+    options += ["--inference"] if inference else []
     environment = dict(os.environ)
     for flag, variable, key in (
         ("--api-key-env", KEY_ENV, api_key),

@@ -21,7 +21,7 @@ from changeover.embed.sparse import is_bm25
 from changeover.embed.terms import guess_language, terms_per_text
 from changeover.errors import ChangeoverError, UsageError
 from changeover.quality.compare import DECIDES, bootstrap
-from changeover.quality.fusion import dbsf, rrf
+from changeover.quality.fusion import LARGER_IS_NEARER, dbsf, rrf
 from changeover.quality.lexical import Terms
 from changeover.quality.metrics import per_query
 from changeover.quality.model import Score
@@ -179,7 +179,8 @@ def _searched(
         lists["dense"] = _near([asked_with[number] for number, _ in kept], stored[order], _distance(subject, dense))
         pairs = [list(pair) for pair in zip(lists["dense"], lists["sparse"], strict=True)]
         lists["rrf"] = [rrf(pair) for pair in pairs]
-        lists["dbsf"] = [dbsf(pair) for pair in pairs]
+        if _distance(subject, dense) in LARGER_IS_NEARER:
+            lists["dbsf"] = [dbsf(pair) for pair in pairs]
     scores = _scores([query for _, query in kept], ids, lists)
     return msgspec.structs.replace(
         trial, points=len(terms), queries=len(kept), note="; ".join(notes), **{str(k): v for k, v in scores.items()}
@@ -281,7 +282,7 @@ def _scores(
         for way, ranked in lists.items()
     }
     if "dense" in values:
-        best = max(("rrf", "dbsf"), key=lambda way: float(values[way].mean()))
+        best = max({"rrf", "dbsf"} & values.keys(), key=lambda way: (float(values[way].mean()), way))
         values["difference"] = values[best] - values["dense"]
     return dict(zip(values, bootstrap([DECIDES] * len(values), list(values.values()), 0), strict=True))
 
