@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from changeover.decision.answers import Answers
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
 from changeover.engine.lock import RunLock
@@ -122,6 +124,20 @@ async def test_ask(size: Size, check: Check) -> None:
 
 
 @each_size
+@pytest.mark.parametrize("which", ["target.dimension", "sparse.language", "quantization.kind"])
+async def test_ask_more(which: str, size: Size, check: Check) -> None:
+    wizard: Any = await surveyed()
+    said = {"sparse.language": {"add_sparse": "true"}, "target.dimension": {"avoid": "dimensions"}}
+    wizard.answer(fakes.said(Answers(collection="docs"), **said.get(which, {"avoid": "quantization"})))
+    screen = AskScreen(wizard)
+    async with showing(screen, size) as pilot:
+        while screen._at != which:
+            await pilot.press("enter")
+        await settle(pilot)
+        await check(pilot.app, f"ask/{which.replace('.', '-')}")
+
+
+@each_size
 async def test_map(size: Size, check: Check) -> None:
     wizard: Any = await surveyed()
     async with showing(MapScreen(wizard, "keep_both"), size) as pilot:
@@ -133,6 +149,22 @@ async def test_checks(size: Size, check: Check) -> None:
     wizard: Any = await surveyed()
     async with showing(ChecksScreen(wizard, set()), size) as pilot:
         await check(pilot.app, "checks/to-acknowledge")
+
+
+@each_size
+async def test_checks_trying(size: Size, check: Check) -> None:
+    wizard: Any = await surveyed()
+    wizard.trial = asyncio.Event()
+    app = app_of()
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await app.push_screen(ChecksScreen(wizard, set()))
+        await pilot.pause()
+        await pilot.pause()
+        await check(app, "checks/trying")
+        await pilot.press("x")
+        await settle(pilot)
+        await check(app, "checks/not-tried")
 
 
 async def test_checks_blocked(check: Check) -> None:

@@ -382,7 +382,7 @@ async def test_trials_say_how_far_they_are_can_be_skipped_and_taken_later() -> N
         assert isinstance(pilot.app.screen, ChecksScreen), "nothing goes on before it is measured"
         await press(pilot, "x")
         screen = " ".join(as_text(pilot.app).split())
-        assert "query-model-must-change" in screen and "Skip the trials" not in screen
+        assert "query-model-must-change" in screen and "Skip trials" not in screen
         assert "not tried: fewer dimensions on stored vectors; t tries it on a sample" in screen
         wizard.trial.set()
         await press(pilot, "t")
@@ -405,3 +405,17 @@ async def test_going_back_ends_the_trials() -> None:
         assert isinstance(pilot.app.screen, AskScreen)
         assert not pilot.app.workers
         assert wizard.untried()
+
+
+async def test_a_measurement_that_fails_can_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: fakes.FakeWizard, **_: Any) -> None:
+        raise UnreachableError("queries.file q.jsonl: no such file")
+
+    monkeypatch.setattr(fakes.FakeWizard, "probe", broken)
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        await to_checks(pilot)
+        assert "Error: queries.file q.jsonl: no such file" in as_text(pilot.app)
+        assert "m measures again" in as_text(pilot.app)
+        monkeypatch.undo()
+        await press(pilot, "m")
+        assert "query-model-must-change" in as_text(pilot.app)

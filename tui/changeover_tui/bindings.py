@@ -60,8 +60,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "checks": (
         Key("enter", "go_on", "Go on", "To the plan; or to the next finding that has to be acknowledged."),
-        Key("x", "skip", "Skip the trials", "Go on without trying it on a sample; the plan can still be made."),
-        Key("t", "try_it", "Try it", "Try on a sample what was skipped; reading only."),
+        Key("x", "skip", "Skip trials", "Go on without trying it on a sample; the plan can still be made."),
+        Key("t", "try_it", "Try", "Try on a sample what was skipped; reading only."),
         Key("m", "measure", "Measure again", "Ask the model and the cluster once more, and try everything again."),
         PANE,
         BACK,

@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from changeover.safe_text import clean as _one_line
 from changeover.safe_text import clean_block as clean
 
-__all__ = ["bar", "clean", "duration", "elapsed", "hang", "host", "one_line", "percent", "plural", "size", "trying"]
+_NEEDED = (
+    (r"Expected `int` >= (\S+)", r"a whole number from \1 on is needed"),
+    (r"Expected `int` <= (\S+)", r"a whole number up to \1 is needed"),
+    (r"Expected `float` > (\S+)", r"a number above \1 is needed"),
+    (r"Expected `float` <= (\S+)", r"a number up to \1 is needed"),
+    (r"Expected `int \| null`, got .*", "a whole number is needed"),
+    (r"Expected `float \| null`, got .*", "a number is needed"),
+)
+"""What the reader of answers says of a number -> what a person is told."""
+
+__all__ = [
+    "bar",
+    "clean",
+    "duration",
+    "elapsed",
+    "hang",
+    "host",
+    "one_line",
+    "percent",
+    "plural",
+    "refusal",
+    "size",
+    "trying",
+]
 
 
 def one_line(text: object, most: int = 400) -> str:
@@ -83,3 +107,16 @@ def trying(done: int, total: int, words: str) -> str:
     if not total:
         return f"{one_line(words)} …"
     return f"Trying {one_line(words, 160)} … {percent(done / total)}"
+
+
+def refusal(error: object) -> str:
+    """Why a typed answer was not taken, without the flag that nobody typed: `15: a whole number from 50 on is needed`."""
+    text = str(error)
+    if not text.startswith("--set "):
+        return text
+    answer, _, reason = text.removeprefix("--set ").partition(": ")
+    question, _, typed = answer.partition("=")
+    reason = reason.removeprefix(f"{question}: ")
+    for pattern, words in _NEEDED:
+        reason = re.sub(pattern, words, reason)
+    return f"{typed}: {reason}" if typed else reason

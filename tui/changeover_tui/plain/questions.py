@@ -9,6 +9,7 @@ from changeover.errors import ChangeoverError, UsageError
 from changeover.safe_text import clean
 from changeover_tui.plain.follow import Say
 from changeover_tui.plain.prompts import Option, Prompts
+from changeover_tui.words import refusal
 
 if TYPE_CHECKING:
     from changeover.decision.tree import Asked
@@ -58,7 +59,7 @@ def _ask(wizard: Wizard, asked: Asked, number: int, prompts: Prompts, say: Say, 
         except ChangeoverError as error:
             if prompts.automatic:
                 raise
-            say(f"   {str(error).removeprefix('--set ')}")
+            say(f"   {refusal(error)}")
             continue
         say(f"   -> {given or 'nothing'}")
         return True

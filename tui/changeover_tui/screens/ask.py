@@ -14,15 +14,21 @@ from changeover.errors import ChangeoverError, UsageError
 from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
+from changeover_tui.theme import glyph
 from changeover_tui.widgets import tree_map
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.choice_list import ChoiceList, Row
 from changeover_tui.widgets.enter import Field
-from changeover_tui.words import clean, one_line
+from changeover_tui.words import hang, one_line, refusal
 
 if TYPE_CHECKING:
     from changeover.decision.tree import Asked, AskedChoice
     from changeover.wizard import Wizard
+
+FIELD_LINES = 3
+LEAST_WHY = 3
+LEAST_LIST = 3
+MORE = " … F1"
 
 
 class AskScreen(WizardScreen[None]):
@@ -67,8 +73,9 @@ class AskScreen(WizardScreen[None]):
             self._show(self._asked[0])
 
     def on_resize(self) -> None:
-        """The map fits the width that it has."""
+        """Question, evidence and map fit the room that they have."""
         if self._asked:
+            self.call_after_refresh(self._fit)
             self.call_after_refresh(lambda: self._show_side(self._current()))
 
     def on_screen_resume(self) -> None:
@@ -96,7 +103,6 @@ class AskScreen(WizardScreen[None]):
         number = [one.question.id for one in self._asked].index(question.id) + 1
         self.query_one("#question").scroll_home(animate=False)
         self.query_one("#prompt", Cell).say(f"{number} of {len(self._asked)} · {one_line(question.prompt)}")
-        self.query_one("#why", Cell).say(one_line(question.help))
         value = _text(asked.value if asked.value is not None else asked.proposal)
         choices, typed = self.query_one(ChoiceList), self.query_one(Input)
         offered = {choice.choice.value for choice in asked.choices}
@@ -107,13 +113,31 @@ class AskScreen(WizardScreen[None]):
         typed.value = "" if value in offered else value
         choices.show(tuple(_row(choice) for choice in asked.choices), value)
         (choices if asked.choices and (value in offered or not typed.display or not value) else typed).focus()
+        self.call_after_refresh(self._fit)
         self._show_side(asked)
         self.tell(_hint(asked))
 
+    def _fit(self) -> None:
+        """Share the room: the reason as far as it fits, the field always in sight, the list scrolls in the rest."""
+        if not self.is_current:
+            return  # called after a refresh, when a key may have led elsewhere
+        pane, choices = self.query_one("#question"), self.query_one(ChoiceList)
+        width, room = pane.scrollable_content_region.width, pane.scrollable_content_region.height
+        room -= hang(self.query_one("#prompt", Cell).said, 0, width).count("\n") + 2
+        room -= FIELD_LINES if self.query_one(Input).display else 0
+        why = hang(self._current().question.help, 0, width).split("\n")
+        most = max(LEAST_WHY, room - (choices.lines if choices.display else 0))
+        if len(why) > most:
+            cut = one_line(f"{why[most - 1]} {why[most]}", width - len(MORE)).rstrip("…")
+            why = [*why[: most - 1], cut.rpartition(" ")[0].rstrip(".,;:") + MORE]
+        self.query_one("#why", Cell).say("\n".join(why))
+        choices.styles.max_height = max(LEAST_LIST, room - len(why))
+
     def _show_side(self, asked: Asked) -> None:
         survey = self._wizard.survey
-        lines = [f"• {clean(line)}" for line in asked.evidence] or ["Nothing was measured for this question."]
-        self.query_one("#evidence", Cell).say("\n".join(lines))
+        width = (self.query_one("#evidence-pane").scrollable_content_region.width or 30) - 1
+        lines = [hang(f"{glyph('bullet')} {line}", 2, width, 0) for line in asked.evidence]
+        self.query_one("#evidence", Cell).say("\n".join(lines) or "Nothing was measured for this question.")
         self.query_one("#evidence-pane").scroll_home(animate=False)
         if survey is not None:
             width = (self.query_one("#map-pane").size.width or 32) - 3
@@ -142,7 +166,7 @@ class AskScreen(WizardScreen[None]):
                 set_answer(self._wizard.answers, self._at, typed)
             self.tell(f"Enter takes {typed or 'no answer'}.")
         except UsageError as error:
-            self.fail(_reason(error))
+            self.fail(refusal(error))
 
     def action_take(self) -> None:
         """Answer the question in hand and go to the next, or on to the checks."""
@@ -156,7 +180,7 @@ class AskScreen(WizardScreen[None]):
             before = [one.question.id for one in self._asked]
             self._refresh_questions()
         except ChangeoverError as error:
-            self.fail(_reason(error))
+            self.fail(refusal(error))
             return
         self._go_on(before[before.index(asked.question.id) + 1 :])
 
@@ -193,8 +217,12 @@ class AskScreen(WizardScreen[None]):
             after = ids.index(self._at) + 1
         else:
             after = next((ids.index(one) for one in later if one in ids), len(ids))
+        # An answer may have opened a question before it; nothing that is needed stays unasked.
+        left = next((asked for asked in self._asked if _needed(asked)), None)
         if after < len(ids):
             self._show(self._asked[after])
+        elif left is not None and left.question.id != self._at:
+            self._show(left)
         else:
             self.post_message(messages.Answered())
 
@@ -214,16 +242,24 @@ class AskScreen(WizardScreen[None]):
         self.app.push_screen(MapScreen(self._wizard, self._at))
 
 
-def _reason(error: ChangeoverError) -> str:
-    """The error without the flag's name: here nobody typed a flag."""
-    return str(error).removeprefix("--set ")
+def _needed(asked: Asked) -> bool:
+    """Nothing was said, nothing is proposed, and it cannot be left out."""
+    return asked.value is None and asked.proposal is None and not asked.question.optional
 
 
 def _hint(asked: Asked) -> str:
-    if asked.value is None and asked.proposal is None:
-        return "Nothing is proposed here; answering writes nothing to the cluster."
-    proposed = "what you said before" if asked.value is not None else "what is proposed"
-    return f"Enter takes {proposed}; answering writes nothing to the cluster."
+    """What Enter takes now, and how another text is given."""
+    question = asked.question
+    nothing = "answering writes nothing to the cluster."
+    if asked.choices and question.kind in ("text", "number"):
+        nothing = "tab goes to the field. Nothing is written here."
+    if asked.value is not None or asked.proposal is not None:
+        return f"Enter takes what {'you said before' if asked.value is not None else 'is proposed'}; {nothing}"
+    if asked.choices:
+        return f"Enter takes the marked row; {nothing}"
+    if question.optional:
+        return f"Enter goes on without an answer; {nothing}"
+    return f"Type the answer, nothing is proposed; {nothing}"
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
+from changeover.errors import ChangeoverError
 from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
@@ -96,19 +97,31 @@ class ChecksScreen(WizardScreen[None]):
             self.tell("Skipping; what is being asked now still ends …")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Trials are skipped while they go on, and taken when they were skipped."""
+        """Trials are skipped while they go on, and taken when they were skipped; one measurement at a time."""
         if action == "skip":
             return self._trials is not None
+        if action == "measure":
+            return not self._measuring
         if action == "try_it":
             return self._ready and bool(self._untried)
         return True
 
     async def _measure(self, *, again: bool) -> None:
+        self._ready, self._measuring = False, True
+        self.query_one("#count", Cell).say("Measuring …")
+        self.refresh_bindings()
+        try:
+            await self._measured(again=again)
+        except ChangeoverError:
+            self.query_one("#count", Cell).say("Not measured. m measures again, b goes back to the questions.")
+            raise
+        finally:
+            self._measuring = False
+        self._list()
+
+    async def _measured(self, *, again: bool) -> None:
         """The model first, which the plan needs; then the trials, which can be skipped. What is known is not repeated."""
         wizard = self._wizard
-        self._ready = False
-        self.refresh_bindings()
-        self.query_one("#count", Cell).say("Measuring …")
         assert wizard.survey is not None
         if again:
             self.tell("Reading the collection again …")
@@ -117,7 +130,6 @@ class ChecksScreen(WizardScreen[None]):
         if wizard.untried():
             await self._try()
         self._untried = wizard.untried()
-        self._list()
 
     async def _try(self) -> None:
         self.query_one("#count", Cell).say("Trying it on a sample of your data; nothing is written.")

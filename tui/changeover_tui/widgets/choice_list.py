@@ -25,7 +25,10 @@ class ChoiceList(Rows):
     """Marks the row under the cursor with (•); Textual's own radio buttons tell on from off by colour alone."""
 
     BINDINGS = [Binding(str(n), f"mark({n})", show=False) for n in range(1, 10)]  # noqa: RUF012
-    DEFAULT_CSS = "ChoiceList { height: auto; max-height: 100%; border: none; padding: 0 1; background: transparent; }"
+    DEFAULT_CSS = """ChoiceList {
+        height: auto; max-height: 100%; border: none; padding: 0 1; background: transparent;
+        scrollbar-gutter: stable; scrollbar-size: 0 1;
+    }"""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
@@ -37,6 +40,11 @@ class ChoiceList(Rows):
         """The marked row, or None when the list is empty or everything is closed."""
         index = self.highlighted
         return self._rows[index] if index is not None and index < len(self._rows) else None
+
+    @property
+    def lines(self) -> int:
+        """Lines that all rows take at the present width."""
+        return sum(self._prompt(index, False).plain.count("\n") + 1 for index in range(len(self._rows)))
 
     def show(self, rows: tuple[Row, ...], value: str | None = None) -> None:
         """Replace the rows and mark the one of that value, else the first open one."""
@@ -75,7 +83,7 @@ class ChoiceList(Rows):
         row = self._rows[index]
         sign = glyph("closed") if row.closed else glyph("on" if marked else "off")
         head = f"{sign} {index + 1} "
-        width = (self.size.width or 60) - 1
+        width = self.scrollable_content_region.width or 60
         label = hang(row.label, len(head), width)[len(head) :]
         parts: list[str | tuple[str, str]] = [head, (label, "" if row.closed else "bold")]
         if row.closed:
