@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,8 +30,10 @@ from changeover.survey.lease import read as read_lease
 from tests.engine.small_world import NEW, OLD, World, same
 
 Check = Callable[[World, Plan, RunFolder, RunState], None]
-NAMED = "case"
+NAMED = f"changeover_test_case_{os.environ.get('PYTEST_XDIST_WORKER', 'one')}"
+"""Another name in each worker: they share the real servers."""
 TARGET = f"{NAMED}_v2"
+LIVE = f"{NAMED}_live"
 LOW_THRESHOLD = {"optimizers_config": {"indexing_threshold": 10}}
 
 
@@ -217,7 +220,7 @@ CASES: tuple[Case, ...] = (
         ),
         cut,
         "dimensions",
-        world={"alias": "case_live"},
+        world={"alias": LIVE},
     ),
     Case(
         "quantization",
@@ -246,7 +249,7 @@ CASES: tuple[Case, ...] = (
         both,
         "side-by-side",
         needs=("add_vector_safe",),
-        world={"alias": "case_live", "documents": 100},
+        world={"alias": LIVE, "documents": 100},
     ),
     Case(
         "side-by-side-unnamed",
@@ -260,7 +263,7 @@ CASES: tuple[Case, ...] = (
         ),
         both,
         "side-by-side",
-        world={"alias": "case_live", "vector": "", "documents": 100},
+        world={"alias": LIVE, "vector": "", "documents": 100},
     ),
     Case(
         "side-by-side-tokens",
@@ -288,7 +291,7 @@ CASES: tuple[Case, ...] = (
         hybrid,
         "hybrid",
         needs=("server_bm25",),
-        world={"alias": "case_live"},
+        world={"alias": LIVE},
     ),
     Case(
         "hybrid-and-dense",
