@@ -419,3 +419,14 @@ async def test_a_measurement_that_fails_can_be_taken_again(monkeypatch: pytest.M
         monkeypatch.undo()
         await press(pilot, "m")
         assert "query-model-must-change" in as_text(pilot.app)
+
+
+async def test_enter_alone_never_starts_a_run() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        wizard = await to_questions(pilot)
+        wizard.answer(fakes.answers())
+        for _ in range(60):
+            await press(pilot, "enter")
+        assert isinstance(pilot.app.screen, ChecksScreen)
+        assert "type exactly query-model-must-change" in as_text(pilot.app)
+        assert not wizard.started

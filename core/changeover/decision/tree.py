@@ -32,6 +32,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     value: Any = None
     """The answer given so far, or None."""
 
+    @property
+    def taken(self) -> Any:
+        """What Enter takes: the answer given so far, unless it is a choice that is closed here; else the proposal."""
+        given = "" if self.value is None else _as_text(self.value)
+        closed = any(choice.choice.value == given and not choice.open for choice in self.choices)
+        return self.proposal if self.value is None or closed else self.value
+
 
 Value = Callable[[Survey, Answers, Probes], Any]
 

@@ -90,7 +90,7 @@ def _with(answers: Answers, question: str, given: str | None) -> Answers:
 
 def _given(asked: Asked, prompts: Prompts, *, may_go_back: bool) -> str:
     question = asked.question
-    proposed = text(asked.value if asked.value is not None else asked.proposal)
+    proposed = text(asked.taken)
     rows = options(asked)
     if rows and question.kind in ("choice", "yesno"):
         if all(row.closed for row in rows):

@@ -103,7 +103,7 @@ class AskScreen(WizardScreen[None]):
         number = [one.question.id for one in self._asked].index(question.id) + 1
         self.query_one("#question").scroll_home(animate=False)
         self.query_one("#prompt", Cell).say(f"{number} of {len(self._asked)} · {one_line(question.prompt)}")
-        value = _text(asked.value if asked.value is not None else asked.proposal)
+        value = _text(asked.taken)
         choices, typed = self.query_one(ChoiceList), self.query_one(Input)
         offered = {choice.choice.value for choice in asked.choices}
         choices.display = bool(asked.choices)
