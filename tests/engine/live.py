@@ -99,6 +99,14 @@ def wait_until_stopped(run: RunFolder) -> None:
     raise AssertionError("the engine did not stop")
 
 
+def wait_until_gone(run: RunFolder) -> None:
+    """Wait until no engine holds the run: after its last event it still gives back what it held."""
+    until = time.monotonic() + PATIENCE_S
+    while launch.running_pid(run) is not None:
+        assert time.monotonic() < until, "the engine does not end"
+        time.sleep(0.02)
+
+
 def ask_cutover(run: RunFolder) -> None:
     """What a person does by typing the name."""
     control.ask(run.control, "cutover", run.plan().job.name_in_use)

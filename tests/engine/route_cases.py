@@ -27,6 +27,7 @@ from changeover.engine.state import RunState
 from changeover.plan.model import Plan
 from changeover.quality.matrix import Matrix
 from changeover.survey.lease import read as read_lease
+from tests.engine import live
 from tests.engine.small_world import NEW, OLD, World, same
 
 Check = Callable[[World, Plan, RunFolder, RunState], None]
@@ -359,6 +360,7 @@ def run_case(case: Case, world: World, environ: dict[str, str]) -> None:
     run, state = world.run(plan, environ, writes=case.writes)
     assert state.failures == 0
     assert state.skipped == 0
+    live.wait_until_gone(run)
     left = world.send("GET", "/collections")["collections"]
     if plan.job.lease and {"name": plan.job.source} in left:
         lease = read_lease(world.send("GET", f"/collections/{plan.job.source}")["config"]["metadata"])

@@ -306,3 +306,44 @@ async def test_a_point_that_is_written_all_the_time_does_not_fail_the_verificati
     assert ctx.state.verified is not None
     assert (ctx.state.verified.problems, ctx.state.verified.in_flight) == ((), 1)
     close(ctx)
+
+
+async def test_a_payload_that_changed_alone_is_copied_without_embedding(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(30)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    source, target = cluster.collections["source"], cluster.collections["target"]
+    for i in (3, 4, 5):
+        source[i] = ({**source[i][0], "n": 9}, source[i][1])
+    source[5][0]["text"] = "another text"
+    del target[4][1]["new"]
+    embedded: list[str] = []
+    embed = ctx.model.embed_documents
+
+    def counting(texts: Any) -> Any:
+        embedded.extend(texts)
+        return embed(texts)
+
+    ctx.model.embed_documents = counting
+    await catch_up(ctx, ctx.plan.steps[1])
+    assert sorted(embedded) == ["another text", "text 4"], "what the new side lacks is made, the rest is copied"
+    check(cluster, "blue-green")
+    assert (ctx.state.passes[0].payload, ctx.state.passes[0].edited) == (2, 1)
+    close(ctx)
+
+
+async def test_a_text_that_changes_while_its_payload_is_copied_gets_its_own_vector(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(5)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    source = cluster.collections["source"]
+    source[3] = ({"text": "text 3", "n": 9}, source[3][1])
+    scroll = cluster.scroll
+
+    def edited_meanwhile(name: str, **options: Any) -> Any:
+        if name == "source" and options.get("filter"):
+            source[3] = ({"text": "edited meanwhile", "n": 9}, source[3][1])
+        return scroll(name, **options)
+
+    cluster.scroll = edited_meanwhile
+    await catch_up(ctx, ctx.plan.steps[1])
+    check(cluster, "blue-green")
+    close(ctx)

@@ -14,6 +14,7 @@ from changeover.engine.deliver import deliver, patiently
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import Entry, Mark
 from changeover.engine.recipe import Made, take
+from changeover.engine.reuse import reused
 from changeover.errors import StoppedError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Batch:
     """Write only where the application has not written yet (insert-only, or where the vector is absent)."""
     only_stale: bool = False
     """Leave points alone whose stored new vectors already fit; the page must hold them."""
+    reuse: bool = False
+    """Only the payload changed: the new side's own vectors are written again with it."""
     base: Mapping[PointId, bytes | None] | None = None
     """Sweep: payload hash that the new side must still have right before the write; None where it must be absent."""
     done: Callable[[], None] = lambda: None
@@ -147,7 +150,10 @@ def embed_workers(ctx: Context) -> int:
 def embed(ctx: Context, batch: Batch) -> None:
     """Fill in `basis` and `made`."""
     batch.basis = [ctx.recipe.basis(batch.page, row) for row in batch.rows]
-    batch.made = ctx.recipe.make(batch.page, batch.rows)
+    if batch.reuse:
+        batch.made = reused(ctx, batch.page, batch.rows, batch.basis)
+    else:
+        batch.made = ctx.recipe.make(batch.page, batch.rows)
 
 
 def write(ctx: Context, batch: Batch) -> int:

@@ -168,12 +168,14 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
             _delete_gone(ctx, found, gone)
         if differing:
             base = {p: known[p].payload if p in known else None for p in differing}
-            yield from again(
-                ctx,
-                list(differing),
-                stale_only=sweep and ctx.in_place,
-                base=base if sweep and not ctx.in_place else None,
-            )
+            for reuse in (False, True):
+                yield from again(
+                    ctx,
+                    [p for p, kind in differing.items() if (kind == "payload") is reuse],
+                    stale_only=sweep and ctx.in_place,
+                    reuse=reuse,
+                    base=base if sweep and not ctx.in_place else None,
+                )
 
 
 def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | None:
@@ -188,9 +190,14 @@ def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | N
 
 
 def again(
-    ctx: Context, ids: list[PointId], *, stale_only: bool = False, base: dict[PointId, bytes | None] | None = None
+    ctx: Context,
+    ids: list[PointId],
+    *,
+    stale_only: bool = False,
+    reuse: bool = False,
+    base: dict[PointId, bytes | None] | None = None,
 ) -> Iterator[Batch]:
-    """Read these points anew, whole, and have them embedded and written."""
+    """Read these points anew, whole, and have them embedded (or, with `reuse`, their new vectors copied) and written."""
     job = ctx.job
     vectors = (*copied(ctx), *ctx.recipe.names) if stale_only else copied(ctx)
     payload = text_payload(ctx)
@@ -205,7 +212,7 @@ def again(
                 job.source, start=None, limit=len(part), payload=payload, vectors=vectors, filter=chosen
             ),
         )
-        yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, base=base)
+        yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base)
 
 
 def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:

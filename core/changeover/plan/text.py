@@ -39,6 +39,8 @@ def count_line(plan: pm.Plan) -> str:
 def estimate_lines(plan: pm.Plan) -> tuple[str, ...]:
     """The estimate, a line each."""
     e = plan.estimate
+    if not any(isinstance(step, pm.Load) for step in plan.steps):
+        return f"{e.points:,} points stay as they are", f"no load: {e.basis}"
     tokens = f", about {e.tokens:,} tokens" if e.tokens else ""
     lines = [
         f"{e.points:,} points{tokens}",
