@@ -8,14 +8,12 @@ from typing import Any
 
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.decision.answers import Answers, RouteName, TextAnswer, VectorAnswer, set_answer
+from changeover.decision.tree import propose
 from changeover.embed.model import ModelSpec
-from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
-from changeover.engine.journal import Journal
 from changeover.errors import UnreachableError
 from changeover.plan import file as plan_file
 from changeover.plan import model as pm
-from changeover.quality.model import QualityReport, Score
 from changeover.survey import model as sm
 from changeover.survey.listing import Listed
 from changeover.survey.trials.budget import Progress
@@ -191,6 +189,7 @@ def plan(route: RouteName = "blue-green", findings: tuple[Finding, ...] = FINDIN
             name_in_use="docs",
             source_vector="text",
             target_vector="text_minilm",
+            makes=(pm.FromText(vector="text_minilm", dimension=384),),
             model=NEW,
             dimension=384,
             old_model=OLD,
@@ -213,126 +212,6 @@ def plan(route: RouteName = "blue-green", findings: tuple[Finding, ...] = FINDIN
         ),
     )
     return plan_file.seal(bare)
-
-
-QUALITY = QualityReport(
-    queries=300,
-    old=(Score(metric="nDCG@10", mean=0.353, low=0.310, high=0.396),),
-    new=(Score(metric="nDCG@10", mean=0.458, low=0.413, high=0.502),),
-    difference=Score(metric="nDCG@10", mean=0.105, low=0.071, high=0.139),
-    overlap=0.31,
-    ann_recall=0.998,
-    verdict="GO",
-    reason="nDCG@10 rises by 0.105 [0.071, 0.139]",
-)
-LAMPS = (
-    ev.Lamp(name="collection green", on=True, detail="green, nothing queued"),
-    ev.Lamp(name="caught up", on=True, detail="last pass: nothing (at most 4)"),
-    ev.Lamp(name="verified", on=True, detail="4,000 points"),
-    ev.Lamp(name="quality", on=True, detail="GO: nDCG@10 rises by 0.105 [0.071, 0.139]"),
-    ev.Lamp(name="alias where planned", on=True, detail="docs -> docs_v1"),
-)
-
-
-class Story:
-    """Writes the journal of a run, event by event, as an engine would."""
-
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
-        self.plan = run.plan()
-        self.at = BEGAN
-        self._journal = Journal(run.journal)
-
-    def write(self, *events: ev.Event) -> None:
-        for event in events:
-            self._journal.write(event)
-
-    def later(self, seconds: float) -> float:
-        self.at += seconds
-        return self.at
-
-    def begin(self) -> None:
-        self.write(ev.EngineStarted(at=self.at, pid=4242, host="host", version="0.1.0", server="1.18.3"))
-
-    def done(self, step: str, seconds: float = 1.0, detail: str = "") -> None:
-        self.write(ev.StepStarted(at=self.later(0.1), step=step))
-        self.write(ev.StepDone(at=self.later(seconds), step=step, detail=detail))
-
-    def until_load(self) -> None:
-        self.begin()
-        for step in self.plan.steps:
-            if step.id == "load":
-                break
-            self.done(step.id)
-
-    def loading(self, points: int = 1800, seconds: int = 9, throttle: str = "") -> None:
-        self.until_load()
-        self.write(ev.StepStarted(at=self.later(0.1), step="load"))
-        for second in range(1, seconds + 1):
-            done = points * second // seconds
-            rate = 160 + 20 * (second % 4)
-            self.write(ev.Progress(at=self.later(1.0), step="load", done=done, total=4000, note="slice 2 of 3"))
-            self.write(
-                ev.Metrics(
-                    at=self.at,
-                    points=done,
-                    points_per_s=rate,
-                    embed_busy=0.97,
-                    write_busy=0.12,
-                    batch=256,
-                    streams=2,
-                    throttle=throttle if second == seconds else "",
-                )
-            )
-        self.search(1240)
-
-    def search(self, searches: int, failures: int = 0) -> None:
-        self.write(
-            ev.Canary(at=self.at, searches=searches, failures=failures, p50_ms=9.0, p95_ms=14.0, baseline_p95_ms=12.0)
-        )
-
-    def until_cutover(self, lamps: tuple[ev.Lamp, ...] = LAMPS) -> None:
-        self.loading(points=4000, seconds=20)
-        self.write(ev.StepDone(at=self.later(0.2), step="load", detail="4,000 points"))
-        self.write(ev.StepStarted(at=self.later(0.1), step="catch-up"))
-        self.write(ev.Differences(at=self.at, step="catch-up", number=1, new=3, edited=5, deleted=1))
-        self.write(ev.Differences(at=self.later(1.0), step="catch-up", number=2))
-        self.write(ev.StepDone(at=self.later(0.2), step="catch-up", detail="2 passes"))
-        self.done("wait-green", 2.0)
-        self.write(ev.StepStarted(at=self.later(0.1), step="verify"))
-        self.write(
-            ev.Verified(
-                at=self.at,
-                source_points=4002,
-                target_points=4002,
-                checked_ids=4002,
-                sampled=200,
-                worst_cosine=0.9997,
-            )
-        )
-        self.write(ev.StepDone(at=self.later(3.0), step="verify", detail="everything agrees"))
-        self.write(ev.StepStarted(at=self.later(0.1), step="evaluate"))
-        self.write(ev.Evaluated(at=self.at, report=QUALITY))
-        self.write(ev.StepDone(at=self.later(4.0), step="evaluate", detail="GO"))
-        self.write(ev.StepStarted(at=self.later(0.1), step="await-cutover"))
-        self.search(5210)
-        self.write(ev.CutoverReady(at=self.later(1.0), lamps=lamps))
-
-    def finish(self) -> None:
-        last = "swap-alias" if self.plan.job.mode == "blue-green" else "switch-application"
-        self.write(ev.StepDone(at=self.later(1.0), step="await-cutover", detail="asked for by a person"))
-        self.write(ev.StepStarted(at=self.later(0.1), step=last))
-        self.write(ev.CutOver(at=self.at, detail="alias docs points to docs_v2", canary_ok=True))
-        self.write(ev.StepDone(at=self.later(0.2), step=last))
-        self.done("sweep", 2.0, "nothing was late")
-        self.search(6020)
-        self.write(ev.RunFinished(at=self.later(0.1), summary="finished: the new model serves", report="report.html"))
-
-
-def new_run(root: Path, route: RouteName = "blue-green") -> RunFolder:
-    """A run folder with a plan and an empty journal."""
-    sealed = plan(route)
-    return RunFolder.create(sealed, {}, root / sealed.id)
 
 
 TRIAL = "fewer dimensions on stored vectors"
@@ -376,7 +255,6 @@ class FakeWizard:
         return tuple(a for a in view(self.survey, self.answers, self.probes) if a.question.id != self.gone)
 
     def completed(self) -> Answers:
-        from changeover.decision.tree import propose
 
         assert self.survey is not None
         return propose(self.survey, self.answers, self.probes)

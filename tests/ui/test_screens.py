@@ -26,7 +26,7 @@ from changeover_tui.screens.map import MapScreen
 from changeover_tui.screens.plan import PlanScreen, confirmation
 from changeover_tui.screens.run import RunScreen
 
-from . import fakes
+from . import fakes, stories
 from .conftest import SIZES, Check, as_text
 
 ACCESS = Access(url="http://localhost:6333")
@@ -66,7 +66,7 @@ async def surveyed() -> fakes.FakeWizard:
 
 @pytest.fixture
 def run() -> RunFolder:
-    return fakes.new_run(Path("runs"))
+    return stories.new_run(Path("runs"))
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def engine(run: RunFolder) -> Any:
 
 @each_size
 async def test_start(size: Size, check: Check, run: RunFolder) -> None:
-    fakes.Story(run).loading()
+    stories.Story(run).loading()
     async with showing(None, size) as pilot:
         await check(pilot.app, "start/runs")
 
@@ -202,7 +202,7 @@ async def test_confirm(size: Size, check: Check) -> None:
 
 @each_size
 async def test_run(size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
-    fakes.Story(run).loading(throttle="slowed: search p95 31 ms > 24 ms (2x baseline)")
+    stories.Story(run).loading(throttle="slowed: search p95 31 ms > 24 ms (2x baseline)")
     async with showing(RunScreen(run), size) as pilot:
         await check(pilot.app, "run/loading")
 
@@ -213,7 +213,7 @@ async def test_run_starting(check: Check, run: RunFolder) -> None:
 
 
 async def test_run_shows_what_was_asked_until_it_is_taken_up(check: Check, run: RunFolder, engine: RunLock) -> None:
-    story = fakes.Story(run)
+    story = stories.Story(run)
     story.loading()
     async with showing(RunScreen(run), (80, 24)) as pilot:
         await pilot.press("b", *"128", "enter")
@@ -227,14 +227,14 @@ async def test_run_shows_what_was_asked_until_it_is_taken_up(check: Check, run: 
 
 
 async def test_run_interrupted_offers_to_start_the_engine(check: Check, run: RunFolder) -> None:
-    fakes.Story(run).loading()
+    stories.Story(run).loading()
     async with showing(RunScreen(run), (80, 24)) as pilot:
         await check(pilot.app, "run/interrupted")
         assert "Start engine" in as_text(pilot.app)
 
 
 async def test_run_stopped(check: Check, run: RunFolder) -> None:
-    story = fakes.Story(run)
+    story = stories.Story(run)
     story.loading()
     story.write(ev.EngineStopped(at=story.later(1), reason="asked to stop", exit_code=6))
     async with showing(RunScreen(run), (80, 24)) as pilot:
@@ -243,7 +243,7 @@ async def test_run_stopped(check: Check, run: RunFolder) -> None:
 
 @each_size
 async def test_cutover(size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
-    fakes.Story(run).until_cutover()
+    stories.Story(run).until_cutover()
     async with showing(RunScreen(run), size) as pilot:
         await check(pilot.app, "run/ready")
         await pilot.press("c")
@@ -253,7 +253,7 @@ async def test_cutover(size: Size, check: Check, run: RunFolder, engine: RunLock
 
 async def test_cutover_with_a_dark_lamp(check: Check, run: RunFolder, engine: RunLock) -> None:
     dark = ev.Lamp(name="caught up", on=False, detail="last pass: 57 new (at most 4)")
-    fakes.Story(run).until_cutover(lamps=(fakes.LAMPS[0], dark, *fakes.LAMPS[2:]))
+    stories.Story(run).until_cutover(lamps=(stories.LAMPS[0], dark, *stories.LAMPS[2:]))
     async with showing(RunScreen(run), (80, 24)) as pilot:
         await pilot.press("c")
         await settle(pilot)
@@ -264,7 +264,7 @@ async def test_cutover_with_a_dark_lamp(check: Check, run: RunFolder, engine: Ru
 
 @each_size
 async def test_summary(size: Size, check: Check, run: RunFolder) -> None:
-    story = fakes.Story(run)
+    story = stories.Story(run)
     story.until_cutover()
     story.finish()
     run.report.write_text("<html>")
@@ -285,7 +285,7 @@ async def test_help(size: Size, check: Check) -> None:
 
 @each_size
 async def test_a_number_is_asked_for(size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
-    fakes.Story(run).loading()
+    stories.Story(run).loading()
     async with showing(RunScreen(run), size) as pilot:
         await pilot.press("r")
         await settle(pilot)
@@ -293,7 +293,7 @@ async def test_a_number_is_asked_for(size: Size, check: Check, run: RunFolder, e
 
 
 async def test_light(check: Check, run: RunFolder, engine: RunLock) -> None:
-    fakes.Story(run).loading()
+    stories.Story(run).loading()
     async with showing(RunScreen(run), (80, 24)) as pilot:
         await pilot.press("f2")
         await settle(pilot)
@@ -320,7 +320,7 @@ async def test_the_pictures_of_the_readme(which: str, check: Check, run: RunFold
     if which == "ask":
         screen: Screen[Any] = AskScreen(wizard)
     else:
-        fakes.Story(run).loading(points=2600, seconds=40)
+        stories.Story(run).loading(points=2600, seconds=40)
         screen = RunScreen(run)
     async with showing(screen, (100, 30)) as pilot:
         await check(pilot.app, f"readme/{which}")

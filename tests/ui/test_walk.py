@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -27,7 +26,7 @@ from changeover_tui.screens.run import RunScreen
 from changeover_tui.screens.start import StartScreen
 from changeover_tui.screens.summary import SummaryScreen
 
-from . import fakes
+from . import fakes, stories
 from .conftest import as_text
 from .test_screens import app_of, settle
 
@@ -84,7 +83,7 @@ async def test_from_the_first_key_to_the_summary() -> None:
         run = app.screen.feed.run
         lock = RunLock(run.lock)
         lock.acquire()
-        story = fakes.Story(run)
+        story = stories.Story(run)
         story.until_cutover()
         app.screen.tick()
         await press(pilot, "c")
@@ -179,8 +178,8 @@ async def test_an_engine_that_cannot_start_is_one_line(monkeypatch: pytest.Monke
 async def test_nothing_happens_by_one_key_on_the_run_screen() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
-        run = fakes.new_run(fakes.Path("runs"))
-        fakes.Story(run).loading()
+        run = stories.new_run(fakes.Path("runs"))
+        stories.Story(run).loading()
         lock = RunLock(run.lock)
         lock.acquire()
         await app.push_screen(RunScreen(run))
@@ -199,8 +198,8 @@ async def test_nothing_happens_by_one_key_on_the_run_screen() -> None:
 async def test_leaving_a_stopped_run_gives_its_exit_code() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
-        run = fakes.new_run(fakes.Path("runs"))
-        story = fakes.Story(run)
+        run = stories.new_run(fakes.Path("runs"))
+        story = stories.Story(run)
         story.loading()
         story.write(ev.EngineStopped(at=story.later(1), reason="verification failed", exit_code=5))
         await app.push_screen(RunScreen(run))
@@ -212,8 +211,8 @@ async def test_leaving_a_stopped_run_gives_its_exit_code() -> None:
 async def test_the_run_screen_rests_while_another_is_on_top() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
-        run = fakes.new_run(fakes.Path("runs"))
-        fakes.Story(run).loading()
+        run = stories.new_run(fakes.Path("runs"))
+        stories.Story(run).loading()
         screen = RunScreen(run)
         await app.push_screen(screen)
         await settle(pilot)
@@ -285,14 +284,14 @@ async def test_in_place_the_sandbox_offers_to_deploy_its_application() -> None:
     demo = FakeDemo()
     app = app_of(demo=demo)
     async with app.run_test(size=(80, 24)) as pilot:
-        run = fakes.new_run(fakes.Path("runs"), "in-place")
+        run = stories.new_run(fakes.Path("runs"), "in-place")
         lock = RunLock(run.lock)
         lock.acquire()
-        story = fakes.Story(run)
+        story = stories.Story(run)
         await app.push_screen(RunScreen(run))
         await press(pilot, "d")
         assert demo.deployed == 0
-        story.until_cutover(fakes.LAMPS[:4])
+        story.until_cutover(stories.LAMPS[:4])
         app.screen.tick()  # type: ignore[attr-defined]
         await press(pilot, "c")
         assert isinstance(app.screen, CutoverScreen)
@@ -309,10 +308,10 @@ async def test_in_place_the_sandbox_offers_to_deploy_its_application() -> None:
 async def test_the_log_follows_also_what_came_under_another_screen() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
-        run = fakes.new_run(fakes.Path("runs"))
+        run = stories.new_run(fakes.Path("runs"))
         lock = RunLock(run.lock)
         lock.acquire()
-        story = fakes.Story(run)
+        story = stories.Story(run)
         story.until_cutover()
         await app.push_screen(RunScreen(run))
         await press(pilot, "c")
@@ -354,79 +353,3 @@ async def test_blanks_at_the_end_of_a_prefix_are_kept() -> None:
         await press(pilot, "tab")
         await press(pilot, *"find", "colon", "space", "enter")
         assert wizard.answers.model is not None and wizard.answers.model.document_prefix == "find: "
-
-
-async def to_trials(pilot: Pilot[int]) -> fakes.FakeWizard:
-    """The checks while something is tried that does not end by itself."""
-    wizard = await to_questions(pilot)
-    wizard.answer(fakes.answers())
-    wizard.trial = asyncio.Event()
-    for _ in range(40):
-        if not isinstance(pilot.app.screen, AskScreen):
-            break
-        await pilot.press("enter")
-        await pilot.pause()
-    await pilot.pause()
-    assert isinstance(pilot.app.screen, ChecksScreen)
-    return wizard
-
-
-async def test_trials_say_how_far_they_are_can_be_skipped_and_taken_later() -> None:
-    async with app_of().run_test(size=(80, 24)) as pilot:
-        wizard = await to_trials(pilot)
-        assert wizard.trial is not None
-        screen = " ".join(as_text(pilot.app).split())
-        assert "Trying fewer dimensions on stored vectors: reading stored vectors … 40 %. x skips it" in screen
-        await pilot.press("enter")
-        await pilot.pause()
-        assert isinstance(pilot.app.screen, ChecksScreen), "nothing goes on before it is measured"
-        await press(pilot, "x")
-        screen = " ".join(as_text(pilot.app).split())
-        assert "query-model-must-change" in screen and "Skip trials" not in screen
-        assert "not tried: fewer dimensions on stored vectors; t tries it on a sample" in screen
-        wizard.trial.set()
-        await press(pilot, "t")
-        assert "not tried" not in as_text(pilot.app)
-        await press(pilot, "enter", *"query-model-must-change", "enter", "enter")
-        assert isinstance(pilot.app.screen, PlanScreen)
-
-
-async def test_a_plan_can_be_made_without_the_trials() -> None:
-    async with app_of().run_test(size=(80, 24)) as pilot:
-        await to_trials(pilot)
-        await press(pilot, "x", "enter", *"query-model-must-change", "enter", "enter")
-        assert isinstance(pilot.app.screen, PlanScreen)
-
-
-async def test_going_back_ends_the_trials() -> None:
-    async with app_of().run_test(size=(80, 24)) as pilot:
-        wizard = await to_trials(pilot)
-        await press(pilot, "escape")
-        assert isinstance(pilot.app.screen, AskScreen)
-        assert not pilot.app.workers
-        assert wizard.untried()
-
-
-async def test_a_measurement_that_fails_can_be_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(self: fakes.FakeWizard, **_: Any) -> None:
-        raise UnreachableError("queries.file q.jsonl: no such file")
-
-    monkeypatch.setattr(fakes.FakeWizard, "probe", broken)
-    async with app_of().run_test(size=(80, 24)) as pilot:
-        await to_checks(pilot)
-        assert "Error: queries.file q.jsonl: no such file" in as_text(pilot.app)
-        assert "m measures again" in as_text(pilot.app)
-        monkeypatch.undo()
-        await press(pilot, "m")
-        assert "query-model-must-change" in as_text(pilot.app)
-
-
-async def test_enter_alone_never_starts_a_run() -> None:
-    async with app_of().run_test(size=(80, 24)) as pilot:
-        wizard = await to_questions(pilot)
-        wizard.answer(fakes.answers())
-        for _ in range(60):
-            await press(pilot, "enter")
-        assert isinstance(pilot.app.screen, ChecksScreen)
-        assert "type exactly query-model-must-change" in as_text(pilot.app)
-        assert not wizard.started

@@ -10,6 +10,7 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Tail
 from changeover.engine.state import RunState
 from changeover.errors import ExitCode
+from changeover_tui import plan_words
 
 LogLine = tuple[float, str, str]
 
@@ -68,9 +69,8 @@ def _new_lines(before: tuple[LogLine, ...], now: tuple[LogLine, ...]) -> list[Lo
 
 def title_of(run: RunFolder) -> str:
     """A run in a few words: route, from, to."""
-    job = run.plan().job
-    where = f"{job.source} -> {job.target}" if job.mode == "blue-green" else f"{job.source}, vector {job.target_vector}"
-    return f"{job.mode}: {where}"
+    plan = run.plan()
+    return f"{plan_words.kind(plan)}: {plan_words.where(plan)}"
 
 
 def standing(run: RunFolder, state: RunState) -> str:

@@ -14,6 +14,7 @@ from changeover.engine.state import RunState, StepState
 from changeover.errors import ExitCode
 from changeover.safe_text import clean, clean_line
 from changeover.words import duration, plural
+from changeover_tui import plan_words
 
 POLL_S = 0.25
 EVERY_S = 5
@@ -209,11 +210,14 @@ def exit_code(run: RunFolder, state: RunState, say: Say, *, resumable: bool = Tr
 
 def summary(run: RunFolder, state: RunState) -> list[str]:
     """The end of a run in a few lines, with the path of the report."""
-    found = []
+    found, plan = [], run.plan()
+    if plan.job.bridge:
+        found.append(f"a bridge: {plan_words.BRIDGE}")
     if state.verified is not None:
-        v = state.verified
-        problems = f", {plural(len(v.problems), 'problem')}" if v.problems else ""
-        found.append(f"verified: {v.target_points:,} points, {v.sampled:,} of them embedded anew{problems}")
+        found.append(f"verified: {plan_words.verified(plan, state)}")
+    if state.matrix is not None:
+        found.append(f"computed: {plan_words.matrix(state.matrix)}")
+    found += [f"{when}: {words}" for when, words in map(plan_words.storage, state.storage)]
     if state.searches:
         p95 = "" if state.canary is None else f", p95 {state.canary.p95_ms:.0f} ms"
         if state.canary is not None and state.canary.baseline_p95_ms is not None:
@@ -221,6 +225,8 @@ def summary(run: RunFolder, state: RunState) -> list[str]:
         found.append(f"searches: {state.failures:,} of {state.searches:,} failed{p95}")
     if state.skipped:
         found.append(f"skipped: {plural(state.skipped, 'point')}; the report names them")
+    if state.finished is not None:
+        found.append(f"way back: {plan_words.way_back(plan, state, run.name)}")
     if run.report.exists():
         found.append(f"report: {run.report}")
     return [clean(line) for line in found]

@@ -10,6 +10,7 @@ from changeover.decision.answers import Answers
 from changeover.errors import BlockedError, ChangeoverError, StoppedError, UsageError
 from changeover.plan.model import Access
 from changeover.safe_text import clean
+from changeover_tui import plan_words
 from changeover_tui.plain import questions
 from changeover_tui.plain.attend import attend, typed_name
 from changeover_tui.plain.follow import Say
@@ -179,5 +180,7 @@ def _confirmed(plan: Plan, prompts: Prompts, say: Say) -> bool:
     for line in as_text(plan).rstrip("\n").split("\n"):
         say(line)
     say("")
+    for line in plan_words.before(plan):
+        say(clean(line))
     word = plan.job.name_in_use
     return prompts.typed(f"Type {clean(word)} to start the engine, or Enter to go back", word)

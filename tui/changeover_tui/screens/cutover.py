@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import msgspec
 from textual.containers import VerticalScroll
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from changeover.plan.model import AwaitCutover, Plan, SwapAlias, SwitchApplication
+from changeover.plan.model import AwaitCutover, ReplaceByAlias
+from changeover_tui import plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets import run_text
@@ -34,8 +34,8 @@ class CutoverScreen(WizardScreen[bool]):
     HEADING = "Ready for the cutover?"
     EXPLAIN = (
         "Every lamp is a condition that the engine looked at just now, and will look at once more before it sends "
-        "anything. The old side stays complete: going back is possible afterwards. As long as you wait, the new side "
-        "is kept caught up. Type the name to cut over; esc goes back to the run."
+        "anything. As long as you wait, the new side is kept caught up. Type the name to cut over; esc goes back to the "
+        "run."
     )
     BINDINGS = bindings("cutover")
 
@@ -48,7 +48,7 @@ class CutoverScreen(WizardScreen[bool]):
         plan = self._run.feed.plan
         yield Cell("Ready for the cutover?", classes="heading")
         yield Cell("", id="lamps")
-        yield Cell(sent(plan), id="sent")
+        yield Cell("\n".join(clean(line) for line in plan_words.sent(plan)), id="sent")
         yield VerticalScroll(Cell(clean(plan.application), id="diff"), id="diff-pane", classes="pane")
         yield Field(id="name")
 
@@ -69,6 +69,17 @@ class CutoverScreen(WizardScreen[bool]):
         """Go on."""
         if self._timer is not None:
             self._timer.resume()
+
+    def help_text(self) -> str:
+        """With what becomes of the old side."""
+        plan = self._run.feed.plan
+        removed = any(isinstance(step, ReplaceByAlias) for step in plan.steps)
+        old = (
+            f"Collection {plan.job.source} is REMOVED by it, after a snapshot: there is no other way back."
+            if removed
+            else "The old side stays complete: going back is possible afterwards."
+        )
+        return f"{self.EXPLAIN}\n\n{old}"
 
     @property
     def _word(self) -> str:
@@ -112,17 +123,3 @@ class CutoverScreen(WizardScreen[bool]):
     def action_back(self) -> None:
         """Not yet."""
         self.dismiss(False)
-
-
-def sent(plan: Plan) -> str:
-    """What the cutover sends, in one request or none."""
-    for step in plan.steps:
-        if isinstance(step, SwapAlias):
-            body = msgspec.json.encode(step.request.body).decode()
-            return f"One request will be sent: {step.request.method} {step.request.path}\n{clean(body)}"
-        if isinstance(step, SwitchApplication):
-            return (
-                f"Nothing is sent to the cluster: your application starts to search vector {step.vector}."
-                " The engine then brings over the writes that still came without it."
-            )
-    return "Nothing is sent: this plan has no cutover."

@@ -15,13 +15,13 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from changeover.errors import ChangeoverError
-from changeover_tui import messages
+from changeover_tui import messages, plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.typed import TypedScreen
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.enter import Rows
-from changeover_tui.words import clean, duration, hang, one_line, plural
+from changeover_tui.words import clean, hang, one_line
 
 if TYPE_CHECKING:
     from changeover.plan.model import Plan
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
     from changeover.wizard import Wizard
 
 METHODS = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
-CUTOVER_WORDS = {
-    "manual": "It stops before the cutover and waits for you there.",
-    "when-ready": "It cuts over BY ITSELF as soon as every condition is met, as you answered.",
-    "never": "It does not cut over; both sides stay.",
-}
 STYLES = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
 
 
@@ -80,13 +75,19 @@ class PlanScreen(WizardScreen[None]):
         self._show(plan)
 
     def _show(self, plan: Plan) -> None:
-        from changeover.plan.text import PlanLine, count_line, estimate_lines, render
+        from changeover.plan.text import LEASE, PlanLine, count_line, estimate_lines, render
 
         self._plan = plan
-        yours = PlanLine(sign="~", text="your application: you deploy this", detail=plan.application)
-        self._lines = (*render(plan), yours)
-        self.query_one("#count", Cell).say(f"{plan.route} · {count_line(plan)}")
-        self.query_one("#estimate", Cell).say(one_line(" · ".join(estimate_lines(plan))))
+        lines = list(render(plan))
+        if plan.job.lease:
+            lines.append(PlanLine(sign="~", text="a lease all the while", detail=LEASE.format(name=plan.job.source)))
+        stays = plan.application.startswith("nothing")
+        words = "your application: nothing to change" if stays else "your application: you deploy this"
+        lines.append(PlanLine(sign=" " if stays else "~", text=words, detail=plan.application))
+        self._lines = tuple(lines)
+        self.query_one("#count", Cell).say(f"{plan_words.kind(plan)} · {count_line(plan)}")
+        said = [*([f"a bridge: {plan_words.BRIDGE}"] if plan.job.bridge else []), *estimate_lines(plan)]
+        self.query_one("#estimate", Cell).say(one_line(" · ".join(said)))
         self.call_after_refresh(self._fill)
 
     def on_resize(self) -> None:
@@ -159,20 +160,9 @@ class PlanScreen(WizardScreen[None]):
 
 def confirmation(plan: Plan) -> TypedScreen:
     """The screen on which the plan's own name is typed before anything is written."""
-    job = plan.job
-    where = (
-        f"a new collection {job.target}" if job.mode == "blue-green" else f"vector {job.target_vector} of {job.target}"
-    )
+    word = plan.job.name_in_use
     return TypedScreen(
-        stage="plan",
-        heading="Start the engine?",
-        said=(
-            f"The engine will write to {where}. {job.source} goes on serving all the while.",
-            f"{CUTOVER_WORDS[plan.answers.cutover]} Pausing, stopping and starting again are possible at any time.",
-            f"{plural(plan.estimate.points, 'point')}, about {duration(plan.estimate.seconds)}.",
-        ),
-        word=job.name_in_use,
-        ask=f"Type {job.name_in_use} to start",
+        stage="plan", heading="Start the engine?", said=plan_words.before(plan), word=word, ask=f"Type {word} to start"
     )
 
 

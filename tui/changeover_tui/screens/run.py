@@ -14,6 +14,7 @@ from textual.widgets import Log, Sparkline
 from changeover.engine.folder import RunFolder
 from changeover.errors import ChangeoverError
 from changeover.plan.model import SwitchApplication
+from changeover_tui import plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.runner import LogLine, RunFeed
 from changeover_tui.screens.base import WizardScreen
@@ -48,11 +49,13 @@ class RunScreen(WizardScreen[None]):
     EXPLAIN = (
         "The engine is a process of its own and writes a journal; this screen only reads it. Closing it, or losing the "
         "connection to this terminal, does not stop the run: `changeover watch` shows it again, from any terminal.\n\n"
-        "Left: the steps of the plan with what is done, what runs and what waits. Right: points per second, how busy "
-        "embedder and writer are, the searches made all the while through the name that your application uses, and "
-        "what the last catch-up pass found. Below: the log. What you ask for (rate, batch, streams, pause, stop) is "
-        "shown as asked until the engine has taken it up.\n\n"
-        "When everything is verified the run waits for you: c shows the conditions of the cutover."
+        "Left: the steps of the plan with what is done, what runs and what waits. Right, as far as the plan has it: "
+        "points per second, how busy embedder and writer are, the recall before and after a change of the storage, the "
+        "searches made all the while through the name that your application uses, and what the last catch-up pass "
+        "found. Below: the log. What you ask for (rate, batch, streams, pause, stop) is shown as asked until the engine "
+        "has taken it up.\n\n"
+        "When everything is verified the run waits for you: c shows the conditions of the cutover. A plan that only "
+        "changes the configuration has no cutover."
     )
     BINDINGS = bindings("run")
 
@@ -79,10 +82,11 @@ class RunScreen(WizardScreen[None]):
                 with Horizontal(id="rate-row"):
                     yield Cell("", id="rate")
                     yield Sparkline([], id="spark")
-                yield Cell("", id="load")
+                yield Cell("", id="load", hides=True)
+                yield Cell("", id="measured", hides=True)
                 yield Cell("", id="canary")
                 yield Cell("", id="asked", hides=True)
-                yield Cell("", id="backlog")
+                yield Cell("", id="backlog", hides=True)
                 yield Cell("", id="application", hides=True)
         yield Log(id="log", max_lines=2000, highlight=False)
 
@@ -90,6 +94,7 @@ class RunScreen(WizardScreen[None]):
         """Read what there is, then look four times a second."""
         self.query_one("#phases-pane").border_title = "steps"
         self.query_one("#now-pane").border_title = "now"
+        self.query_one("#rate-row").display = plan_words.loads(self.feed.plan)
         log = self.query_one(Log)
         log.border_title = f"log · {self.feed.run.path}"
         self._patience_until = self.wizard_app.clock() + self._patience
@@ -158,9 +163,11 @@ class RunScreen(WizardScreen[None]):
             rates = list(state.rates[-60:])
             if spark.data != rates:
                 spark.data = rates
-            self.query_one("#load", Cell).say(run_text.load(state))
-            self.query_one("#canary", Cell).say(run_text.canary(state))
-            self.query_one("#backlog", Cell).say(run_text.backlog(state))
+            plan = self.feed.plan
+            self.query_one("#load", Cell).say(run_text.load(plan, state))
+            self.query_one("#measured", Cell).say(run_text.measured(state))
+            self.query_one("#canary", Cell).say(run_text.canary(plan, state))
+            self.query_one("#backlog", Cell).say(run_text.backlog(plan, state))
             self._answer_about_cutover()
         facts = (self.standing, self._waits, self.can_deploy, self._alive)
         if facts != self._facts:
@@ -208,9 +215,14 @@ class RunScreen(WizardScreen[None]):
 
     @property
     def can_deploy(self) -> bool:
-        """Sandbox, in place: the application can take up its new configuration now."""
+        """Sandbox: the application can take up its new configuration now, where it does not do so by itself."""
+        if self.wizard_app.demo is None or self.deployed:
+            return False
+        job = self.feed.plan.job
+        if not plan_words.loads(self.feed.plan):
+            return self.feed.state.status == "finished"
         moved = self.feed.state.cutover is not None or self._waits
-        return self.wizard_app.demo is not None and self._in_place and moved and not self.deployed
+        return moved and (self._in_place or job.target_vector in job.carry.values())
 
     def _say_standing(self) -> None:
         state = self.feed.state
@@ -250,8 +262,8 @@ class RunScreen(WizardScreen[None]):
                 return False
             if action in ("pause", "resume"):
                 return (action == "resume") == (state.status == "paused")
-            # Nothing is loaded while the run waits for the cutover.
-            return action == "stop" or not self._waits
+            # Nothing is loaded while the run waits for the cutover, or where only the configuration changes.
+            return action == "stop" or not (self._waits or not plan_words.loads(self.feed.plan))
         return True
 
     def _ask(self, verb: Verb, value: float | int | str | None = None) -> int | None:
@@ -297,7 +309,7 @@ class RunScreen(WizardScreen[None]):
             stage="run",
             heading="Stop the engine?",
             said=(
-                "It finishes the requests under way, writes its checkpoint and ends. Both sides stay as they are;"
+                "It finishes the requests under way, writes its checkpoint and ends. What is there stays as it is;"
                 " your application is not affected.",
                 "The run can be started again where it stopped, here or with `changeover resume`.",
             ),

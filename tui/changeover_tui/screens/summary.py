@@ -45,7 +45,7 @@ class SummaryScreen(WizardScreen[None]):
     def on_resize(self) -> None:
         """Wrap the rows to the width that there is."""
         parts: list[str | tuple[str, str]] = []
-        for label, text in summary_text.rows(self._feed.plan, self._feed.state):
+        for label, text in summary_text.rows(self._feed.plan, self._feed.state, self._feed.run.name):
             wrapped = hang(text, INDENT, max(40, self.size.width - 3))[INDENT:]
             parts += [
                 (f"{label:>{INDENT - 2}}  ", "$foreground-muted"),

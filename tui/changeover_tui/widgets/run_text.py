@@ -9,6 +9,7 @@ from textual.content import Content
 from changeover.engine.events import Metrics
 from changeover.engine.state import RunState, StepState, eta_s
 from changeover.plan.model import Plan
+from changeover_tui import plan_words
 from changeover_tui.theme import glyph
 from changeover_tui.words import bar, duration, elapsed, one_line, percent, plural
 
@@ -22,11 +23,9 @@ ASKABLE = ("rate", "batch", "streams")
 
 def heading(plan: Plan, standing: str, seconds: float) -> Content:
     """Route, from and to, where it stands, and for how long it runs."""
-    job = plan.job
-    where = f"{job.source} → {job.target}" if job.mode == "blue-green" else f"{job.source}, vector {job.target_vector}"
     return Content.assemble(
-        (f"{plan.route} ", "$foreground-muted"),
-        (one_line(where, 60), "bold"),
+        (f"{plan_words.kind(plan)} ", "$foreground-muted"),
+        (one_line(plan_words.where(plan, glyph("arrow")), 60), "bold"),
         ("  " + standing.upper(), "bold $accent"),
         (f"  {elapsed(seconds)}", "$foreground-muted"),
     )
@@ -81,17 +80,24 @@ def rate(state: RunState) -> str:
     return f"{metrics.points_per_s if metrics else 0:,.0f} points/s"
 
 
-def load(state: RunState) -> Content:
-    """Embedder, writer, batch, streams, rate, and why it goes slower than asked."""
+def load(plan: Plan, state: RunState) -> Content:
+    """Embedder where there is one, writer, batch, streams, rate, and why it goes slower than asked."""
+    if not plan_words.loads(plan):
+        return Content("")
     metrics = fresh(state)
+    lane = plan_words.embedder(plan)
     if metrics is None:
-        return Content("embedder idle\nwriter   idle")
+        return Content((f"{lane:8} idle\n" if lane else "") + "writer   idle")
     limit = "no limit" if not metrics.rate else f"at most {metrics.rate:,.0f}/s"
-    parts: list[Part] = [
-        f"embedder {percent(metrics.embed_busy):>5} busy {_bar(metrics.embed_busy)}\n",
+    parts: list[Part] = []
+    if lane:
+        parts.append(f"{lane:8} {percent(metrics.embed_busy):>5} busy {_bar(metrics.embed_busy)}\n")
+    parts += [
         f"writer   {percent(metrics.write_busy):>5} busy {_bar(metrics.write_busy)}\n",
         f"batch {metrics.batch:,} streams {metrics.streams} {limit}",
     ]
+    if state.tokens and plan.estimate.tokens:
+        parts.append(f"\n{state.tokens:,} of about {plan.estimate.tokens:,} tokens billed")
     if metrics.throttle:
         parts.append((f"\n{one_line(metrics.throttle, 120)}", "$text-warning"))
     return Content.assemble(*parts)
@@ -110,8 +116,10 @@ def asked(requested: dict[str, tuple[int, float | int | str | None]], state: Run
     return Content.assemble(*parts).rstrip() if parts else Content("")
 
 
-def canary(state: RunState) -> Content:
+def canary(plan: Plan, state: RunState) -> Content:
     """The proof of zero downtime."""
+    if not plan.job.keeps_serving:
+        return Content("no searches: the application is to be stopped")
     seen = state.canary
     if seen is None and not state.searches:
         return Content("search: none made so far")
@@ -125,26 +133,35 @@ def canary(state: RunState) -> Content:
     return Content.assemble(*parts)
 
 
-def backlog(state: RunState) -> Content:
-    """What the last catch-up pass found, and what was left out."""
-    found = state.differences
-    words = (
-        "catch-up: no pass so far"
-        if found is None
-        else (
-            f"catch-up pass {found.number}: {found.total:,} behind"
-            if not found.total
-            else f"catch-up pass {found.number}: {found.total:,} behind\n{found.new:,} new, {found.edited:,} edited, "
-            f"{found.payload:,} payload, {found.deleted:,} deleted"
-            + (f", {found.missing:,} missing" if found.missing else "")
-        )
-    )
-    parts: list[Part] = [words]
+def backlog(plan: Plan, state: RunState) -> Content:
+    """What the last catch-up pass found, and what was left out; nothing where no points are written."""
+    if not plan_words.loads(plan):
+        return Content("")
+    lines: list[Part] = [words] if (words := _pass(plan, state)) else []
     if state.skipped:
-        parts.append((f"\n{plural(state.skipped, 'point')} skipped", "$text-warning"))
+        lines.append((f"{plural(state.skipped, 'point')} skipped", "$text-warning"))
     if state.conflicts:
-        parts.append((f"\n{plural(len(state.conflicts), 'conflict')}: newer side kept", "$text-warning"))
-    return Content.assemble(*parts)
+        lines.append((f"{plural(len(state.conflicts), 'conflict')}: newer side kept", "$text-warning"))
+    return Content("\n").join(Content.assemble(line) for line in lines)
+
+
+def _pass(plan: Plan, state: RunState) -> str:
+    found = state.differences
+    if found is None:
+        return "catch-up: no pass so far" if plan.job.keeps_serving else ""
+    words = f"catch-up pass {found.number}: {found.total:,} behind"
+    if not found.total:
+        return words
+    words += f"\n{found.new:,} new, {found.edited:,} edited, {found.payload:,} payload, {found.deleted:,} deleted"
+    return words + (f", {found.missing:,} missing" if found.missing else "")
+
+
+def measured(state: RunState) -> str:
+    """What was fitted or measured of the vectors themselves: a matrix, recall before and after."""
+    lines = [one_line(plan_words.matrix(state.matrix))] if state.matrix is not None else []
+    for when, words in map(plan_words.storage, state.storage):
+        lines.append(one_line(f"{when}: {words}"))
+    return "\n".join(lines)
 
 
 def application(stats: Stats | None, offer: str) -> str:

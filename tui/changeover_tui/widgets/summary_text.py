@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from changeover.engine.state import RunState
-from changeover.plan.model import Plan, SwapAlias
-from changeover.quality.model import QualityReport
+from changeover.plan.model import Plan
+from changeover.quality.model import QualityReport, Variant
+from changeover_tui import plan_words
 from changeover_tui.words import duration, one_line, plural
 
 Rows = list[tuple[str, str]]
@@ -19,14 +20,19 @@ def result(state: RunState) -> str:
     return "not finished"
 
 
-def rows(plan: Plan, state: RunState) -> Rows:
-    """Everything worth saying, in the order of interest."""
+def rows(plan: Plan, state: RunState, run: str) -> Rows:
+    """Everything worth saying, in the order of interest; `run` is the run's name."""
     out: Rows = [("result", result(state))]
+    if plan.job.bridge:
+        out.append(("bridge", plan_words.BRIDGE))
     if state.cutover is not None:
         out.append(("cutover", one_line(state.cutover.detail)))
     if state.verified is not None:
-        out += _verified(state)
-    out += _searches(state)
+        out.append(("verified", plan_words.verified(plan, state)))
+    if state.matrix is not None:
+        out.append(("computed", one_line(plan_words.matrix(state.matrix))))
+    out += [plan_words.storage(found) for found in state.storage]
+    out += _searches(plan, state)
     if state.quality is not None:
         out += _quality(state.quality)
     if state.skipped:
@@ -36,21 +42,13 @@ def rows(plan: Plan, state: RunState) -> Rows:
     if state.started_at is not None and state.last_at is not None:
         engines = f", {plural(state.engines, 'engine')}" if state.engines > 1 else ""
         out.append(("took", duration(state.last_at - state.started_at) + engines))
-    out.append(("way back", _way_back(plan, state)))
+    out.append(("way back", plan_words.way_back(plan, state, run)))
     return out
 
 
-def _verified(state: RunState) -> Rows:
-    seen = state.verified
-    assert seen is not None
-    if seen.problems:
-        return [("verified", f"NO: {one_line('; '.join(seen.problems))}")]
-    cosine = "" if seen.worst_cosine is None else f", worst cosine {seen.worst_cosine:.4f}"
-    words = f"{plural(seen.checked_ids, 'id')} present, {seen.sampled:,} embedded anew and compared{cosine}"
-    return [("verified", words)]
-
-
-def _searches(state: RunState) -> Rows:
+def _searches(plan: Plan, state: RunState) -> Rows:
+    if not plan.job.keeps_serving:
+        return [("searches", "none were made: the application was to be stopped")]
     if not state.searches:
         return []
     seen = state.canary
@@ -72,13 +70,11 @@ def _quality(report: QualityReport) -> Rows:
                     f"  new {now.mean:.3f} [{now.low:.3f}, {now.high:.3f}]",
                 )
             )
+    if report.variants:
+        out.append(("", "; ".join(_variant(variant) for variant in report.variants)))
     return out
 
 
-def _way_back(plan: Plan, state: RunState) -> str:
-    if state.cutover is None:
-        return "nothing was cut over; the old side serves as before"
-    swap = next((step for step in plan.steps if isinstance(step, SwapAlias)), None)
-    if swap is not None and swap.expected:
-        return f"point alias {swap.alias} back at {swap.expected}; that collection is still there"
-    return f"let the application search vector {plan.job.source_vector or '(unnamed)'} again; it is still there"
+def _variant(variant: Variant) -> str:
+    best = variant.scores[0] if variant.scores else None
+    return one_line(f"{variant.name} {best.mean:.3f}" if best is not None else variant.name)
