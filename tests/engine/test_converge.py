@@ -347,3 +347,53 @@ async def test_a_text_that_changes_while_its_payload_is_copied_gets_its_own_vect
     await catch_up(ctx, ctx.plan.steps[1])
     check(cluster, "blue-green")
     close(ctx)
+
+
+async def test_a_point_that_is_deleted_while_the_verification_repairs_it_goes_on_both_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, ctx = world("blue-green", {i: ("alpha", i) for i in range(30)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    source, target = cluster.collections["source"], cluster.collections["target"]
+    rounds = itertools.count(1)
+
+    async def busy(*given: Any, **more: Any) -> Any:
+        number = next(rounds)
+        if number == 3:  # the last round: nothing of the verification looks at it again
+            del source[7]
+        done = await pass_with_suspects(*given, **more)
+        if number < 3:
+            target[7] = ({"text": "not what the source says", "n": number}, {})
+        return done
+
+    target[7] = ({"text": "not what the source says", "n": 0}, {})
+    monkeypatch.setattr(verification, "pass_with_suspects", busy)
+    await verify(ctx, ctx.plan.steps[3])
+    await catch_up(ctx, ctx.plan.steps[1])
+    assert 7 not in target
+    check(cluster, "blue-green")
+    close(ctx)
+
+
+async def test_a_crash_between_a_late_insert_and_its_record_does_not_keep_the_point_for_ever(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: ("alpha", i) for i in range(5)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    source, target = cluster.collections["source"], cluster.collections["target"]
+    source[50] = ({"text": "inserted late", "n": 0}, dict(source[1][1]))
+    put = ctx.ledger.put
+
+    def crash(rows: Any) -> None:
+        listed = list(rows)
+        if 50 in dict(listed) and 50 in target:
+            raise RuntimeError("killed before the record")
+        put(listed)
+
+    ctx.ledger.put = crash
+    with pytest.raises(RuntimeError, match="killed"):
+        await catch_up(ctx, ctx.plan.steps[1])
+    ctx.ledger.put = put
+    assert 50 in target
+    del source[50]
+    await catch_up(ctx, ctx.plan.steps[1])
+    check(cluster, "blue-green")
+    close(ctx)

@@ -35,6 +35,10 @@ class Entry(NamedTuple):
     mark: Mark
 
 
+UNKNOWN = Entry(b"", b"", Mark.WRITTEN)
+"""A point that may be on the new side, in what state nobody knows: it is written anew, or deleted when it is gone."""
+
+
 class Ledger:
     """Thread-safe. A row is written after the server acknowledged the point: a lost row only means work done twice."""
 

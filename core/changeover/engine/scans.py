@@ -14,7 +14,7 @@ from changeover.engine.acks import Acked, SliceAcks
 from changeover.engine.context import Context
 from changeover.engine.deliver import existing, patiently
 from changeover.engine.hashes import payload_hash
-from changeover.engine.ledger import Entry, Mark
+from changeover.engine.ledger import UNKNOWN, Entry, Mark
 from changeover.engine.pipeline import Batch
 from changeover.engine.recipe import text_paths
 from changeover.ids import id_key
@@ -164,10 +164,13 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
             differing, gone = _without_conflicts(ctx, found, known, differing, gone)
         for kind in differing.values():
             found.add(kind)
+        if not ctx.in_place:
+            # Noted before it is written: were it lost with a crash, nobody would delete the point with the source's.
+            ctx.ledger.put([(p, UNKNOWN) for p, kind in differing.items() if kind == "new"])
         if gone:
             _delete_gone(ctx, found, gone)
         if differing:
-            base = {p: known[p].payload if p in known else None for p in differing}
+            base = {p: _base(known, p) for p in differing}
             for reuse in (False, True):
                 yield from again(
                     ctx,
@@ -180,7 +183,7 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
 
 def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | None:
     """How a point of the source differs from what the ledger remembers; None when it does not."""
-    if entry is None:
+    if entry is None or entry == UNKNOWN:
         return "new"
     if ctx.recipe.basis(page, row) != entry.text:
         return "edited"
@@ -282,13 +285,19 @@ def _without_conflicts(
         ),
     )
     target = {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
-    base = {point_id: known[point_id].payload if point_id in known else None for point_id in asked}
+    base = {point_id: _base(known, point_id) for point_id in asked}
     touched = {point_id for point_id in asked if target.get(point_id) != base[point_id]}
     reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
     for point_id, reason in reported.items():
         found.add("conflicts")
         ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
     return {p: k for p, k in differing.items() if p not in touched}, [p for p in gone if p not in touched]
+
+
+def _base(known: dict[PointId, Entry], point_id: PointId) -> bytes | None:
+    """Hash of the payload that this run left on the new side; None for none, or nobody knows which."""
+    entry = known.get(point_id, UNKNOWN)
+    return None if entry == UNKNOWN else entry.payload
 
 
 def _settle(

@@ -10,7 +10,7 @@ from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.deliver import existing, patiently
 from changeover.engine.hashes import payload_hash
-from changeover.engine.ledger import Mark
+from changeover.engine.ledger import UNKNOWN, Mark
 from changeover.engine.steps import compare
 from changeover.engine.steps.converge import pass_with_suspects
 from changeover.errors import UnverifiedError
@@ -118,12 +118,16 @@ def _contents(ctx: Context, ids: set[PointId]) -> dict[PointId, tuple[bytes, byt
 
 
 def _repair(ctx: Context, bad: list[PointId]) -> None:
-    """Forget points that the source has, so that the next pass writes them again; delete those that it has not."""
+    """Have the next pass write points again that the source has, and delete those that it has not.
+
+    They stay in the ledger: the application may delete one before the pass, and then the new side must follow.
+    """
     there = existing(ctx, ctx.job.source, bad)
-    ctx.ledger.drop(bad)
+    ctx.ledger.put([(point_id, UNKNOWN) for point_id in bad if point_id in there])
     extra = [point_id for point_id in bad if point_id not in there]
     if extra and not ctx.in_place:
         patiently(ctx, lambda: ctx.wire.delete(ctx.job.target, extra))
+    ctx.ledger.drop(extra)
 
 
 async def _sample_ids(ctx: Context, step: Verify) -> list[PointId]:
