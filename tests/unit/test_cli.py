@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from changeover.checks.model import Finding
+from changeover.engine import control
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
 from changeover.engine.lock import RunLock
@@ -389,3 +390,29 @@ def test_a_table_is_aligned_and_safe() -> None:
     rows = inspect.table(("name", "n"), [("\x1b[31mred", "1"), ("猫猫", "22")])
     assert rows == ["name  n", "red   1", "猫猫  22"]
     assert inspect.table(("name",), []) == []
+
+
+def test_the_help_names_every_request_of_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("control", "--help") == 0
+    said = capsys.readouterr().out
+    for request in control.VERBS:
+        assert f"\n  {request}" in said
+    assert "spend N" in said and "accept CODE" in said
+
+
+def test_accept_needs_a_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journals.on_disk(tmp_path / "runs" / "one", journals.loading())
+    assert run("control", "one", "accept") == ExitCode.USAGE
+    assert "needs the code" in one_error(capsys)
+
+
+def test_blanks_of_a_prefix_survive_the_flag() -> None:
+    given = common.answers_given(None, ["model.document_prefix=passage: ", "vector.name= new "])
+    assert given.model is not None and given.model.document_prefix == "passage: "
+    assert given.vector.name == "new"
+
+
+def test_rollback_says_how_where_it_is_not_its_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journals.on_disk(tmp_path / "runs" / "one", journals.loading())
+    assert run("rollback", "one") == ExitCode.USAGE
+    assert "nothing was cut over; the old side serves as before" in one_error(capsys)

@@ -13,18 +13,31 @@ from changeover.errors import ChangeoverError, ExitCode
 from changeover.version import __version__
 
 SCENARIOS = ("upgrade", "old-server", "fewer-dimensions", "quantization", "hybrid", "side-by-side", "bad-model")
-CONTROLS = ("pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover")
+CONTROLS = {
+    "pause": "stop writing for a while; searches go on",
+    "resume": "go on",
+    "rate N": "points per second at most; 0 for no limit",
+    "batch N": "points per request",
+    "streams N": "requests at once",
+    "spend N": "money at most, in the currency of the model's price",
+    "accept CODE": "overrule what the run found and waits for, such as no-go",
+    "cutover": "cut over, once every lamp is on; asks for the name",
+    "stop": "end the engine; `changeover resume` goes on where it was",
+}
+"""What a running engine can be asked for, and what it does."""
 GENERATIONS = ("1.17", "1.18", "1.19", "1.20")
 MODULES = {
     None: "wizard",
     "demo": "demo",
     "inspect": "inspect",
+    "check": "check",
     "plan": "plan",
     "apply": "apply",
     "resume": "apply",
     "runs": "runs",
     "watch": "runs",
     "control": "control",
+    "rollback": "rollback",
     "report": "report",
     "explain": "explain",
 }
@@ -107,11 +120,18 @@ def _reading_verbs(verbs: Verbs[Parser]) -> None:
     inspect.add_argument("collection", nargs="?", help="name or alias; without it all collections are listed")
     inspect.add_argument("--json", action="store_true", help="for programs")
 
+    check = _verb(verbs, "check", "what speaks against answers, measured; nothing is written", _connection())
+    check.add_argument("collection", help="name or alias")
+    check.add_argument("--answers", metavar="FILE", help="TOML file of question ids and answers")
+    _sets(check)
+    _quick(check)
+    check.add_argument("--json", action="store_true", help="for programs")
+
     plan = _verb(verbs, "plan", "make a plan from answers; nothing is written to the cluster", _connection())
     plan.add_argument("collection", help="name or alias")
     plan.add_argument("--answers", metavar="FILE", help="TOML file of question ids and answers")
     _sets(plan)
-    plan.add_argument("--quick", action="store_true", help="leave out the trials on a sample, and their findings")
+    _quick(plan)
     plan.add_argument("-o", "--output", metavar="FILE", default="plan.json", help="plan file; - writes it to stdout")
 
     runs = _verb(verbs, "runs", "the runs on this machine")
@@ -141,12 +161,20 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
     resume.add_argument("--detach", action="store_true", help="start the engine and leave")
 
     control = _verb(verbs, "control", "ask a running engine for something")
+    control.formatter_class = argparse.RawDescriptionHelpFormatter
+    control.epilog = "requests:\n" + "\n".join(f"  {request:15}{words}" for request, words in CONTROLS.items())
     control.add_argument("name", metavar="RUN", help="name or folder")
-    control.add_argument("request", choices=CONTROLS, metavar="|".join(CONTROLS))
     control.add_argument(
-        "value", nargs="?", help="points per second (0: no limit), points per request, requests at once"
+        "request", choices=[words.split()[0] for words in CONTROLS], metavar="REQUEST", help="one of those below"
     )
+    control.add_argument("value", nargs="?", metavar="N|CODE", help="where the request takes one")
     control.add_argument("--confirm", metavar="NAME", help="cutover: the name that would otherwise be typed")
+
+    rollback = _verb(verbs, "rollback", "bring back what a change of the storage (quantization) replaced")
+    rollback.add_argument("name", metavar="RUN", help="name or folder")
+    rollback.add_argument("-o", "--output", metavar="FILE", help="plan file of the way back (RUN-back.plan.json)")
+    rollback.add_argument("--confirm", metavar="NAME", help="the name that would otherwise be typed")
+    rollback.add_argument("--detach", action="store_true", help="start the engine and leave")
 
     demo = _verb(verbs, "demo", "the wizard on the embedded sandbox: no cluster, no network", _plain())
     demo.add_argument("--auto", action="store_true", help="unattended: every proposal is taken")
@@ -180,6 +208,10 @@ def _plain() -> Parser:
     flags = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     flags.add_argument("--plain", action="store_true", help="prompts and lines instead of screens")
     return flags
+
+
+def _quick(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="leave out the trials on a sample, and their findings")
 
 
 def _sets(parser: argparse.ArgumentParser) -> None:

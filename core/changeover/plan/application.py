@@ -45,6 +45,20 @@ def diff(job: Job, alias: str = "", *, steps: tuple[Step, ...] = (), setting: Se
     return "\n".join(lines) + "\n"
 
 
+def undone(text: str) -> str:
+    """The diff the other way round, for a plan that brings the former state back."""
+    swapped = {"+": "-", "-": "+"}
+    lines = [
+        line
+        if line.startswith(("---", "@@")) or line[:1] not in swapped
+        else "+++ application.py  # deploy this when the run has ended: it takes the former change back"
+        if line.startswith("+++")
+        else swapped[line[0]] + line[1:]
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines)
+
+
 def _one(name: str, call: Call) -> str:
     return "\n".join(
         [

@@ -11,6 +11,7 @@ from changeover.decision.answers import Answers
 from changeover.errors import BlockedError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan import model as plan
+from changeover.plan.application import undone
 from changeover.quality.trials import SearchSetting
 from changeover.routes.job import source_vector
 from changeover.survey.model import Survey
@@ -81,6 +82,12 @@ def way_back(done: plan.Plan, findings: tuple[Finding, ...] = ()) -> plan.Plan:
             listed.append(msgspec.structs.replace(step, least_recall=0.0, title=step.title.partition(":")[0]))
         else:
             listed.append(step)
-    return plan_file.seal(
-        msgspec.structs.replace(done, id=f"{done.id}-back", steps=tuple(listed), findings=findings, hash="")
+    back = msgspec.structs.replace(
+        done,
+        id=f"{done.id}-back",
+        steps=tuple(listed),
+        findings=findings,
+        application=undone(done.application),
+        hash="",
     )
+    return plan_file.seal(back)

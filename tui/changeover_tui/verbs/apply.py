@@ -24,7 +24,12 @@ STARTING_S = 5.0
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Start, then follow until the run ends; `--detach` leaves at once."""
     folder = _resume(options, environ) if options.verb == "resume" else _apply(options, environ)
-    if options.detach:
+    return follow(folder, environ, detach=options.detach)
+
+
+def follow(folder: RunFolder, environ: dict[str, str], *, detach: bool) -> int:
+    """Say what the engine that was just started does until its run ends, or at once how to follow it."""
+    if detach:
         say(f"started: {folder.name}; follow it with: changeover watch {folder.name}")
         return int(ExitCode.DONE)
     from changeover_tui.plain import attend, prompts
@@ -47,7 +52,7 @@ def _apply(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     if unknown:
         raise UsageError(f"--accept {', '.join(sorted(unknown))}: the plan has no such finding")
     where = Path(options.run_dir).absolute() if options.run_dir else runs_root(environ) / plan.id
-    _refuse_begun(RunFolder(where))
+    refuse_begun(RunFolder(where))
     _same_cluster(plan.job.access, options)
     from changeover.wizard import Wizard, refuse_unaccepted
 
@@ -81,7 +86,7 @@ def _same_cluster(planned: Access, options: argparse.Namespace) -> None:
         raise UsageError(f"--url: the plan is for {planned.url}; make another plan for another cluster")
 
 
-def _refuse_begun(folder: RunFolder) -> None:
+def refuse_begun(folder: RunFolder) -> None:
     """A plan runs once: raises BlockedError when it runs, ran, or stopped half-way."""
     from changeover.engine.launch import running_pid
 

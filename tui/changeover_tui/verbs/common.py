@@ -14,7 +14,7 @@ from changeover.safe_text import clean_block, clean_line
 
 if TYPE_CHECKING:
     from changeover.decision.answers import Answers
-    from changeover.plan.model import Access
+    from changeover.plan.model import Access, Plan
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -70,6 +70,7 @@ def answers_given(path: str | None, sets: list[str]) -> Answers:
     """The answers of a file and of `--set id=value`, which win; relative paths in them are made absolute."""
     from changeover.decision.answers import Answers, from_toml, set_answer
     from changeover.decision.paths import absolute
+    from changeover.decision.questions import by_id
 
     answers, base = Answers(), Path.cwd()
     if path is not None:
@@ -80,5 +81,18 @@ def answers_given(path: str | None, sets: list[str]) -> Answers:
         question, sign, value = item.partition("=")
         if not sign or not question:
             raise UsageError(f"--set {item}: write it as --set id=value; `changeover explain` lists the ids")
-        answers = set_answer(answers, question.strip(), value.strip())
+        asked = by_id(question.strip())
+        blanks = asked is not None and asked.blanks and value.strip()
+        answers = set_answer(answers, question.strip(), value if blanks else value.strip())
     return absolute(answers, Path.cwd())
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write the plan file, for its owner alone; raises UsageError."""
+    from changeover.engine.folder import write_private
+    from changeover.plan.file import to_json
+
+    try:
+        write_private(path, to_json(plan))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write the plan file: {error.strerror}") from None

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     folder = find(options.name, environ)
     plan = folder.plan()
     verb: Verb = options.request
-    value = options.value if verb == "accept" else number(verb, options.value)
+    value = code(options.value) if verb == "accept" else number(verb, options.value)
     if running_pid(folder) is None:
         ended = folder.state().status == "finished"
         hint = "the run is finished" if ended else f"start it with `changeover resume {folder.name}`"
@@ -52,6 +52,13 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     shown = "" if value is None else f" {value}" if isinstance(value, str) else f" {value:g}"
     say(f"{verb}{shown}: taken up")
     return 0
+
+
+def code(text: str | None) -> str:
+    """The code of what is accepted; UsageError without one."""
+    if not text:
+        raise UsageError("control accept: needs the code of what is accepted, such as no-go")
+    return text
 
 
 def number(verb: str, text: str | None) -> float | int | None:

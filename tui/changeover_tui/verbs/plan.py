@@ -7,8 +7,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.errors import BlockedError, UsageError
-from changeover_tui.verbs.common import access_needed, answers_given, out, out_bytes, say
+from changeover.errors import BlockedError
+from changeover_tui.verbs.common import access_needed, answers_given, out, out_bytes, say, write_plan
 
 if TYPE_CHECKING:
     from changeover.plan.model import Plan
@@ -27,21 +27,22 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
     wizard = Wizard(access, environ)
     wizard.answer(msgspec.structs.replace(answers, collection=options.collection))
-    plan = asyncio.run(make(wizard, options.collection, trials=not options.quick))
+    asyncio.run(measure(wizard, options.collection, trials=not options.quick))
+    plan = wizard.plan()
     if options.output == "-":
         _refuse_blocked(plan)
         out_bytes(to_json(plan))
     else:
         out(as_text(plan))
         _refuse_blocked(plan)
-        _write(Path(options.output), to_json(plan))
+        write_plan(Path(options.output), plan)
         accept = "".join(f" --accept {f.code}" for f in plan.findings if f.acknowledge)
         say(f"written: {options.output}; run it with: changeover apply {options.output}{accept}")
     return 0
 
 
-async def make(wizard: Wizard, collection: str, *, trials: bool = True) -> Plan:
-    """Survey the collection, measure on a sample, and build the plan; closes the wizard's connection."""
+async def measure(wizard: Wizard, collection: str, *, trials: bool) -> None:
+    """Survey the collection and measure on a sample; closes the wizard's connection."""
     from changeover_tui.plain.words import announcing
 
     try:
@@ -51,7 +52,6 @@ async def make(wizard: Wizard, collection: str, *, trials: bool = True) -> Plan:
         await wizard.probe(trials=trials, progress=announcing(say))
         for skipped in wizard.untried():
             say(f"not tried: {skipped}")
-        return wizard.plan()
     finally:
         await wizard.close()
 
@@ -65,12 +65,3 @@ def _refuse_blocked(plan: Plan) -> None:
             say(line)
     if blockers:
         raise BlockedError(f"blocked by {', '.join(f.code for f in blockers)}; no plan file was written")
-
-
-def _write(path: Path, data: bytes) -> None:
-    from changeover.engine.folder import write_private
-
-    try:
-        write_private(path, data)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot write the plan file: {error.strerror}") from None
