@@ -122,6 +122,8 @@ class MemoryCluster:
         vectors: Sequence[str] = (),
         filter: dict[str, Any] | None = None,
     ) -> MemoryPage:
+        if limit < 1:
+            raise ClusterError("limit: value 0 invalid, must be 1 or larger", Action.STOP, status=422)
         self._maybe_fail(before=True)
         with self.lock:
             points = self.collections[name]

@@ -17,6 +17,7 @@ from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine.journal import read_all
 from changeover.engine.ledger import Mark
+from changeover.engine.steps import compare
 from changeover.engine.steps import verify as verification
 from changeover.engine.steps.converge import catch_up, pass_with_suspects, sweep
 from changeover.engine.steps.load import load
@@ -396,4 +397,25 @@ async def test_a_crash_between_a_late_insert_and_its_record_does_not_keep_the_po
     del source[50]
     await catch_up(ctx, ctx.plan.steps[1])
     check(cluster, "blue-green")
+    close(ctx)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_points_that_vanish_between_two_looks_are_no_error(mode: Mode, tmp_path: Path) -> None:
+    cluster, ctx = world(mode, {i: ("alpha", i) for i in range(4)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    source = cluster.collections["source"]
+    scroll = cluster.scroll
+
+    def emptied_meanwhile(name: str, **options: Any) -> Any:
+        if name == "source" and "has_id" in str(options.get("filter")):
+            source.clear()
+        return scroll(name, **options)
+
+    cluster.scroll = emptied_meanwhile
+    assert compare.sampled_vectors(ctx, [0, 1, 2, 3], 0.99) == (set(), 1.0)
+    source[2] = ({"text": "edited", "n": 2}, {"old": np.ones(4), "image": np.full(3, 2, dtype=np.float32)})
+    source[9] = ({"text": "alpha", "n": 9}, {"old": np.ones(4), "image": np.full(3, 9, dtype=np.float32)})
+    await sweep(ctx, ctx.plan.steps[-1] if mode == "in-place" else ctx.plan.steps[6])
+    check(cluster, mode)
     close(ctx)

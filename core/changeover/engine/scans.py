@@ -215,7 +215,8 @@ def again(
                 job.source, start=None, limit=len(part), payload=payload, vectors=vectors, filter=chosen
             ),
         )
-        yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base)
+        if page.ids:  # the application may have deleted them all meanwhile
+            yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base)
 
 
 def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:

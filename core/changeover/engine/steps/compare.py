@@ -46,6 +46,8 @@ def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set
     lowest = 1.0
     for begin in range(0, len(ids), 64):
         source = read(ctx, ctx.job.source, ids[begin : begin + 64], vectors=ctx.recipe.reads)
+        if not source.ids:  # the application has deleted them all meanwhile
+            continue
         target = read(ctx, ctx.job.target, list(source.ids), vectors=ctx.recipe.names)
         entries = ctx.ledger.get(list(source.ids))
         where = {point_id: row for row, point_id in enumerate(target.ids)}
