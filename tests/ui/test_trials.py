@@ -16,7 +16,7 @@ from changeover_tui.screens.plan import PlanScreen
 from . import fakes
 from .conftest import as_text
 from .test_screens import app_of
-from .test_walk import press, to_checks, to_questions
+from .test_walk import leave_questions, press, to_checks, to_questions
 
 
 async def to_trials(pilot: Pilot[int]) -> fakes.FakeWizard:
@@ -24,13 +24,7 @@ async def to_trials(pilot: Pilot[int]) -> fakes.FakeWizard:
     wizard = await to_questions(pilot)
     wizard.answer(fakes.answers())
     wizard.trial = asyncio.Event()
-    for _ in range(40):
-        if not isinstance(pilot.app.screen, AskScreen):
-            break
-        await pilot.press("enter")
-        await pilot.pause()
-    await pilot.pause()
-    assert isinstance(pilot.app.screen, ChecksScreen)
+    await leave_questions(pilot)
     return wizard
 
 
@@ -82,14 +76,3 @@ async def test_a_measurement_that_fails_can_be_taken_again(monkeypatch: pytest.M
         monkeypatch.undo()
         await press(pilot, "m")
         assert "query-model-must-change" in as_text(pilot.app)
-
-
-async def test_enter_alone_never_starts_a_run() -> None:
-    async with app_of().run_test(size=(80, 24)) as pilot:
-        wizard = await to_questions(pilot)
-        wizard.answer(fakes.answers())
-        for _ in range(60):
-            await press(pilot, "enter")
-        assert isinstance(pilot.app.screen, ChecksScreen)
-        assert "type exactly query-model-must-change" in as_text(pilot.app)
-        assert not wizard.started

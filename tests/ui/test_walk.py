@@ -55,21 +55,33 @@ async def to_questions(pilot: Pilot[int]) -> fakes.FakeWizard:
     return wizard  # type: ignore[no-any-return]
 
 
-async def to_checks(pilot: Pilot[int]) -> fakes.FakeWizard:
-    wizard = await to_questions(pilot)
-    wizard.answer(fakes.answers())
+async def leave_questions(pilot: Pilot[int], *, one_by_one: bool = False) -> None:
+    """Enter on the last question, or on each."""
+    screen = pilot.app.screen
+    assert isinstance(screen, AskScreen)
+    if not one_by_one:
+        screen._refresh_questions()
+        screen._show(screen._asked[-1])
     for _ in range(40):
         if not isinstance(pilot.app.screen, AskScreen):
             break
-        await press(pilot, "enter")
+        await pilot.press("enter")
+    await pilot.pause()
     assert isinstance(pilot.app.screen, ChecksScreen)
+
+
+async def to_checks(pilot: Pilot[int], *, one_by_one: bool = False) -> fakes.FakeWizard:
+    wizard = await to_questions(pilot)
+    wizard.answer(fakes.answers())
+    await leave_questions(pilot, one_by_one=one_by_one)
+    await settle(pilot)
     return wizard
 
 
 async def test_from_the_first_key_to_the_summary() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
-        wizard = await to_checks(pilot)
+        wizard = await to_checks(pilot, one_by_one=True)
         assert wizard.probed == 1
         await press(pilot, "enter", *"query-model-must-change", "enter")
         assert app.accepted == {"query-model-must-change"}
@@ -115,7 +127,8 @@ async def test_back_to_the_first_screen_loses_no_answer() -> None:
         for _ in range(40):
             if not isinstance(app.screen, AskScreen):
                 break
-            await press(pilot, "escape")
+            await pilot.press("escape")
+        await settle(pilot)
         assert isinstance(app.screen, CollectionsScreen)
         assert wizard.answers == given
         await press(pilot, "escape", "escape")
@@ -332,7 +345,7 @@ async def test_an_answer_that_removes_its_own_question_goes_on_to_the_next() -> 
         ids = [one.question.id for one in wizard.questions()]
         at, following = ids.index("vector.distance"), ids[ids.index("vector.distance") + 1]
         for _ in range(at):
-            await press(pilot, "enter")
+            await pilot.press("enter")
         assert screen._at == "vector.distance"
         wizard.gone = "vector.distance"
         await press(pilot, "enter")
@@ -349,7 +362,19 @@ async def test_blanks_at_the_end_of_a_prefix_are_kept() -> None:
         for _ in range(40):
             if screen._at == "model.document_prefix":
                 break
-            await press(pilot, "enter")
+            await pilot.press("enter")
         await press(pilot, "tab")
         await press(pilot, *"find", "colon", "space", "enter")
         assert wizard.answers.model is not None and wizard.answers.model.document_prefix == "find: "
+
+
+async def test_enter_alone_never_starts_a_run() -> None:
+    async with app_of().run_test(size=(80, 24)) as pilot:
+        wizard = await to_questions(pilot)
+        wizard.answer(fakes.answers())
+        for _ in range(60):
+            await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ChecksScreen)
+        assert "type exactly query-model-must-change" in as_text(pilot.app)
+        assert not wizard.started

@@ -253,8 +253,9 @@ def _hint(asked: Asked) -> str:
     nothing = "answering writes nothing to the cluster."
     if asked.choices and question.kind in ("text", "number"):
         nothing = "tab goes to the field. Nothing is written here."
-    if asked.value is not None or asked.proposal is not None:
-        return f"Enter takes what {'you said before' if asked.value is not None else 'is proposed'}; {nothing}"
+    if asked.taken is not None:
+        said = "you said before" if asked.taken == asked.value else "is proposed"
+        return f"Enter takes what {said}; {nothing}"
     if asked.choices:
         return f"Enter takes the marked row; {nothing}"
     if question.optional:
