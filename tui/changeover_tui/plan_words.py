@@ -114,7 +114,9 @@ def _amount(plan: Plan) -> str:
         return f"{points} stay as they are; how long the server builds depends on the server."
     money = "" if plan.estimate.money is None else f", about {plan.estimate.money:,.2f} in the currency of your price"
     bridge = f" It is a bridge: {BRIDGE}." if plan.job.bridge else ""
-    return f"{points}, about {duration(plan.estimate.seconds)}{money}.{bridge}"
+    seconds = plan.estimate.seconds
+    took = "a moment" if seconds < 1 else f"about {duration(seconds)}"
+    return f"{points}, {took}{money}.{bridge}"
 
 
 def _change(plan: Plan) -> ChangeStorage | None:

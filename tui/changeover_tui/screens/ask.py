@@ -252,7 +252,7 @@ def _hint(asked: Asked) -> str:
     question = asked.question
     nothing = "answering writes nothing to the cluster."
     if asked.choices and question.kind in ("text", "number"):
-        nothing = "tab goes to the field. Nothing is written here."
+        nothing = "tab goes to the field. Nothing is written."
     if asked.taken is not None:
         said = "you said before" if asked.taken == asked.value else "is proposed"
         return f"Enter takes what {said}; {nothing}"
