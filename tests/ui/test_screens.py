@@ -261,6 +261,20 @@ async def test_cutover_with_a_dark_lamp(check: Check, run: RunFolder, engine: Ru
         assert not run.control.exists()
 
 
+async def test_a_no_go_says_how_it_is_overruled(check: Check, run: RunFolder, engine: RunLock) -> None:
+    detail = (
+        "NO-GO: nDCG@10 falls by 0.105 (95 % interval -0.139 to -0.071, 300 queries)"
+        f" `changeover control {run.name} accept no-go` overrules"
+    )
+    dark = ev.Lamp(name="quality", on=False, detail=detail)
+    stories.Story(run).until_cutover(lamps=(*stories.LAMPS[:3], dark, stories.LAMPS[4]))
+    async with showing(RunScreen(run), (80, 24)) as pilot:
+        await pilot.press("c")
+        await settle(pilot)
+        assert "accept no-go` overrules" in " ".join(as_text(pilot.app).split())
+        await check(pilot.app, "cutover/no-go")
+
+
 @each_size
 async def test_summary(size: Size, check: Check, run: RunFolder) -> None:
     story = stories.Story(run)

@@ -372,7 +372,7 @@ async def test_enter_alone_never_starts_a_run() -> None:
     async with app_of().run_test(size=(80, 24)) as pilot:
         wizard = await to_questions(pilot)
         wizard.answer(fakes.answers())
-        for _ in range(60):
+        for _ in range(30):
             await pilot.press("enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, ChecksScreen)

@@ -196,7 +196,7 @@ def lamps(state: RunState) -> Content:
         parts += [
             (("\n" if number else "") + f"{glyph('lit' if lamp.on else 'dark')} {word} ", style),
             (f"{one_line(lamp.name, 40)}", "bold"),
-            (f"  {one_line(lamp.detail, 120)}", "$foreground-muted"),
+            (f"  {one_line(lamp.detail, 120 if lamp.on else 300)}", "$foreground-muted"),
         ]
     return Content.assemble(*parts)
 
