@@ -112,7 +112,7 @@ def delete_vector(call: Call) -> dict[str, Any]:
 def create_index(call: Call) -> dict[str, Any]:
     """PUT /collections/{c}/index."""
     field = call.body["field_name"]
-    shown, core = index_schema(call.body.get("field_schema"))
+    shown, core = index_schema(call.body.get("field_schema"), scores_text=call.generation.scores_text)
     started = time.perf_counter()
     operation = edge.UpdateOperation.create_field_index(field, core)
     answer = call.written(lambda: call.collection.change_index(field, shown, operation))

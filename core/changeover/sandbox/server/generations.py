@@ -23,7 +23,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     knows_turbo: bool
     """TurboQuant quantization; otherwise 400."""
     scores_text: bool
-    """A query by the words of a scored text index; otherwise 400, and `scoring` of an index is ignored (measured)."""
+    """A query by the words of a scored text index; otherwise 400, and `scoring` of an index is dropped (measured)."""
     keeps_stale_vectors: bool
     """An upsert keeps the vectors and the payload that it omits when the point sits in an optimised segment."""
     names_vector_of_wrong_size: bool

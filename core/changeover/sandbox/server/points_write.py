@@ -10,7 +10,7 @@ import qdrant_edge as edge
 from changeover.sandbox.server import refusals
 from changeover.sandbox.server.calls import Call
 from changeover.sandbox.server.collection import Collection
-from changeover.sandbox.server.convert import NOT_A_VECTOR, Vectors, named, point_id, point_ids, rows, sequence
+from changeover.sandbox.server.convert import Vectors, named, point_id, point_ids, rows, sequence
 
 MODES = {
     "upsert": edge.UpdateMode.Upsert,
@@ -64,7 +64,7 @@ def update_vectors(call: Call) -> dict[str, Any]:
     given = [(point_id(one.get("id")), one["vector"]) for one in points]
 
     def work() -> int:
-        ready = [_point_vectors(point, vectors.of_point(vector)) for point, vector in given]
+        ready = [_point_vectors(point, vectors.of_point(vector, whole=False)) for point, vector in given]
         with collection.lock:
             missing = _missing(collection, [point for point, _ in given], at_least_one=call.partly)
             if missing is None:
@@ -222,11 +222,11 @@ def _point(point: int | str, vectors: dict[str, Any], payload: Any) -> Any:
     try:
         return edge.Point(point, vectors, payload)
     except TypeError as error:
-        raise refusals.malformed(NOT_A_VECTOR) from error
+        raise refusals.malformed(refusals.NOT_A_VECTOR) from error
 
 
 def _point_vectors(point: int | str, vectors: dict[str, Any]) -> Any:
     try:
         return edge.PointVectors(point, vectors)
     except TypeError as error:
-        raise refusals.malformed(NOT_A_VECTOR) from error
+        raise refusals.malformed(refusals.NOT_A_VECTOR) from error

@@ -10,13 +10,11 @@ import qdrant_edge as edge
 from changeover.sandbox.server import refusals
 from changeover.sandbox.server.convert import Vectors, named, payload_selector, point_id, vector_selector
 from changeover.sandbox.server.filters import Filters
+from changeover.sandbox.server.text_index import words_query
 
 DEFAULT_LIMIT = 10
 RRF_K = 2
 """The servers' constant of reciprocal rank fusion (scores recorded on 1.17.1 to 1.19.0 agree)."""
-
-NO_QUERY = "Expected some form of vector, id, or a type of query"
-"""What 1.19.0 answers to a query by words (measured)."""
 
 Lookup = Callable[[int | str], Any]
 """Finds the stored record of a point id, with its vectors; None when there is none."""
@@ -77,7 +75,9 @@ class Queries:
             if "order_by" in given:
                 return order_by(given["order_by"]), None
             if "text" in given and "model" not in given:
-                return self._by_words(given["text"], using), None
+                if not self._scores_text:
+                    raise refusals.malformed(refusals.NO_QUERY)
+                return words_query(given["text"], using), None
             if "nearest" in given:
                 given = given["nearest"]
             elif not given.keys() & {"indices", "text"}:
@@ -85,13 +85,6 @@ class Queries:
         if isinstance(given, (int, str)):
             return self._by_id(given, using)
         return edge.Query.Nearest(self._vectors.one(using, given, query=True), using=using), None
-
-    def _by_words(self, text: Any, field: str) -> Any:
-        if not self._scores_text:
-            raise refusals.malformed(NO_QUERY)
-        given = text if isinstance(text, dict) else {"query": text}
-        bm25 = (given.get("scoring") or {}).get("bm25") or {}
-        return edge.TextQuery(field, given["query"], edge.Bm25Params(bm25.get("k"), bm25.get("b")))
 
     def _by_id(self, given: Any, using: str) -> tuple[Any, int | str]:
         wanted = point_id(given)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+NOT_A_VECTOR = "data did not match any variant of untagged enum VectorStruct"
+NO_QUERY = "Expected some form of vector, id, or a type of query"
+"""What 1.17.1 to 1.19.0 answer to a query by words (measured)."""
+
 
 class Refused(Exception):
     """An answer other than 200: `status`, `text`, and whether it is plain text; an empty plain text is an empty body.
