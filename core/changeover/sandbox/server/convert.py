@@ -73,7 +73,7 @@ class Vectors:
             raise refusals.no_vector(name)
         if isinstance(given, edge.SparseVector):
             if name in self._sizes:
-                raise refusals.Refused(400, MIXED)
+                raise refusals.Refused(400, MIXED, late=True)
             return given
         if isinstance(given, dict):
             return self._sparse_vector(name, given)

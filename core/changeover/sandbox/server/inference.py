@@ -81,4 +81,9 @@ def _bm25(options: bytes) -> Any:
     unknown = given.keys() - BM25_OPTIONS
     if unknown:
         raise refusals.Refused(400, f"Bad request: the sandbox does not speak the BM25 option {sorted(unknown)}")
-    return edge.Bm25(edge.Bm25Config(**given))
+    try:
+        return edge.Bm25(edge.Bm25Config(**given))
+    except (TypeError, OverflowError) as error:
+        raise refusals.Refused(400, f"Wrong input: Invalid BM25 config: {error}") from error
+    except ValueError as error:
+        raise refusals.Refused(400, f"Wrong input: {error}") from error
