@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from changeover.embed.model import ModelSpec
 from changeover.embed.protocol import load
 from changeover.engine import control
 from changeover.engine.folder import RunFolder
+from changeover.engine.state import RunState
 from changeover.plan.model import Plan
 from changeover.quality.queries import LabelledQuery, read
 from changeover.sandbox import corpus
@@ -183,7 +184,7 @@ def test_texts_are_embedded_by_the_server_in_place(tmp_path: Path) -> None:
     with world_on("1.18", tmp_path, inference=True, documents=120) as (world, environ):
         plan = world.plan(world.answers(model=SERVED, vector=VectorAnswer(name="new")), environ)
         assert (plan.route, plan.job.mode) == ("in-place", "in-place")
-        _, state = world.run(plan, environ, writes=False)
+        state = finished(plan, environ)
         assert (state.failures, state.skipped) == (0, 0)
         stored = world.stored(world.collection)
         world.check_points(stored)
@@ -196,21 +197,25 @@ def test_texts_are_embedded_by_the_server_for_an_unnamed_vector_while_points_cha
         target = TargetAnswer(collection="moved")
         plan = world.plan(world.answers(model=SERVED, route="blue-green", target=target), environ)
         assert (plan.job.mode, plan.job.target_vector) == ("blue-green", "")
-        run = RunFolder.create(plan, environ, accepted=ACCEPTED | {finding.code for finding in plan.findings})
-        live.start(run, environ)
-        live.wait_for(run, lambda state: state.step("load").status == "done")
-        change(world)
-        live.wait_for(run, lambda state: state.ready is not None and state.ready.ready)
-        passes = len(run.state().passes)
-        live.wait_for(run, lambda state: len(state.passes) > passes + 1)
-        control.ask(run.control, "cutover", plan.job.name_in_use)
-        live.wait_for(run, lambda state: state.status == "finished")
+        finished(plan, environ, lambda: change(world))
         stored = world.stored("live")
         world.check_points(stored)
         embedded_here(world, stored, "")
         document = {"text": world.points[min(world.points, key=str)][0]["text"], "model": SERVED.name}
         hits = world.send("POST", "/collections/live/points/query", {"query": document, "limit": 1})["points"]
         assert hits[0]["score"] == pytest.approx(1, abs=1e-3)
+
+
+def finished(plan: Plan, environ: dict[str, str], after_load: Callable[[], None] | None = None) -> RunState:
+    """Run the plan; the cutover is asked for as soon as it may be."""
+    run = RunFolder.create(plan, environ, accepted=ACCEPTED | {finding.code for finding in plan.findings})
+    live.start(run, environ)
+    if after_load is not None:
+        live.wait_for(run, lambda state: state.step("load").status == "done")
+        after_load()
+    live.wait_for(run, lambda state: state.ready is not None and state.ready.ready)
+    control.ask(run.control, "cutover", plan.job.name_in_use)
+    return live.wait_for(run, lambda state: state.status == "finished")
 
 
 def change(world: World) -> None:

@@ -31,10 +31,10 @@ def open_embedder(spec: ModelSpec, environ: Mapping[str, str]) -> Embedder:
     return _probed(spec, fe.opened(dense, fe.known_name(dense, spec.name, "model"), None))
 
 
-def open_folder(spec: ModelSpec, folder: Path) -> Embedder:
-    """The ONNX model in `folder`, with the pooling, normalisation and prefixes of `spec`."""
+def open_folder(spec: ModelSpec, folder: Path, *, threads: int | None = None) -> Embedder:
+    """The ONNX model in `folder`, with the pooling, normalisation and prefixes of `spec`; None: a thread for each core."""
     dense = fe.quiet().TextEmbedding
-    return _probed(spec, fe.opened(dense, _register(dense, spec, folder), folder))
+    return _probed(spec, fe.opened(dense, _register(dense, spec, folder), folder, threads=threads))
 
 
 def open_late(spec: ModelSpec, environ: Mapping[str, str]) -> Encoder:

@@ -63,13 +63,13 @@ def spec(name: str, data_dir: Path | None = None) -> ModelSpec:
     return ModelSpec(provider="sandbox", name=name, path=str(data_dir) if data_dir else None)
 
 
-def open_embedder(spec: ModelSpec, environ: Mapping[str, str]) -> Embedder:
+def open_embedder(spec: ModelSpec, environ: Mapping[str, str], *, threads: int | None = None) -> Embedder:
     """One of `DIMENSIONS`; UsageError when the name is another or the sandbox extra is not installed."""
     if spec.name == "wordllama":
         return WordLlama(spec)
     if spec.name in ("minilm", "scrambled"):
         folder = minilm_folder(Path(spec.path) if spec.path else default_data_dir(environ))
-        minilm = _fastembed(spec, folder)
+        minilm = _fastembed(spec, folder, threads)
         return Scrambled(minilm) if spec.name == "scrambled" else minilm
     raise UsageError(f"The sandbox has no model {spec.name!r}; it has {', '.join(DIMENSIONS)}.")
 
@@ -206,11 +206,11 @@ def _half_precision_table(path: Path) -> Any:
     return table.reshape(rows, columns).astype(np.float32)
 
 
-def _fastembed(spec: ModelSpec, folder: Path) -> Embedder:
+def _fastembed(spec: ModelSpec, folder: Path, threads: int | None) -> Embedder:
     """The model folder through fastembed, under the sandbox's own name and prefixes."""
     from changeover.embed import fastembed_
 
-    return fastembed_.open_folder(spec, folder)
+    return fastembed_.open_folder(spec, folder, threads=threads)
 
 
 def minilm_folder(data_dir: Path, max_tokens: int = MINILM_MAX_TOKENS) -> Path:

@@ -48,7 +48,8 @@ class SandboxInference:
             raise refusals.Refused(400, f"Bad request: InferenceService error: model {model} is not supported")
         with self._lock:
             if name not in self._models:
-                self._models[name] = models.open_embedder(models.spec(name, self._data_dir), {})
+                # One text at a time is as quick on one core (measured on two), and the other is left for searches.
+                self._models[name] = models.open_embedder(models.spec(name, self._data_dir), {}, threads=1)
             opened = self._models[name]
             vector = opened.embed_query(text) if query else opened.embed_documents([text])[0]
         return [float(number) for number in vector]
