@@ -27,7 +27,6 @@ from changeover.engine.state import RunState
 from changeover.plan.model import Plan
 from changeover.quality.matrix import Matrix
 from changeover.survey.lease import read as read_lease
-from tests.engine import live
 from tests.engine.small_world import NEW, OLD, World, same
 
 Check = Callable[[World, Plan, RunFolder, RunState], None]
@@ -51,6 +50,8 @@ class Case:
     without: Feature | None = None
     world: dict[str, Any] = field(default_factory=dict)
     writes: bool = True
+    pause_s: float = 0.05
+    """Between two writes; a slow model needs longer to keep up with them on a small machine."""
     inference: bool = False
     """Whether the server must embed texts itself, as Qdrant Cloud does."""
 
@@ -250,7 +251,8 @@ CASES: tuple[Case, ...] = (
         both,
         "side-by-side",
         needs=("add_vector_safe",),
-        world={"alias": LIVE, "documents": 100},
+        world={"alias": LIVE, "documents": 80},
+        pause_s=0.4,
     ),
     Case(
         "side-by-side-unnamed",
@@ -264,7 +266,8 @@ CASES: tuple[Case, ...] = (
         ),
         both,
         "side-by-side",
-        world={"alias": LIVE, "vector": "", "documents": 100},
+        world={"alias": LIVE, "vector": "", "documents": 80},
+        pause_s=0.4,
     ),
     Case(
         "side-by-side-tokens",
@@ -273,7 +276,8 @@ CASES: tuple[Case, ...] = (
         tokens,
         "side-by-side",
         needs=("add_vector_safe",),
-        world={"documents": 60},
+        world={"documents": 40},
+        pause_s=0.4,
     ),
     Case(
         "hybrid-local",
@@ -301,7 +305,8 @@ CASES: tuple[Case, ...] = (
         hybrid,
         "hybrid",
         needs=("add_vector_safe",),
-        world={"documents": 100},
+        world={"documents": 80},
+        pause_s=0.4,
     ),
     Case(
         "hybrid-text-index",
@@ -319,8 +324,9 @@ CASES: tuple[Case, ...] = (
         lambda w, p, r, s: embedded(w, points(w, p), "new", NEW),
         "in-place",
         needs=("add_vector_safe",),
-        world={"documents": 60},
+        world={"documents": 40},
         inference=True,
+        pause_s=0.4,
     ),
     Case(
         "offline-same-name",
@@ -349,6 +355,7 @@ CASES: tuple[Case, ...] = (
         "in-place",
         needs=("add_vector_safe",),
         world={"vector": "", "documents": 80},
+        pause_s=0.4,
     ),
 )
 
@@ -357,10 +364,9 @@ def run_case(case: Case, world: World, environ: dict[str, str]) -> None:
     """Plan, run with the writer beside it, check."""
     plan = world.plan(case.answers(world), environ)
     assert (plan.route, plan.job.mode) == (case.route, case.mode)
-    run, state = world.run(plan, environ, writes=case.writes)
+    run, state = world.run(plan, environ, writes=case.writes, pause_s=case.pause_s)
     assert state.failures == 0
     assert state.skipped == 0
-    live.wait_until_gone(run)
     left = world.send("GET", "/collections")["collections"]
     if plan.job.lease and {"name": plan.job.source} in left:
         lease = read_lease(world.send("GET", f"/collections/{plan.job.source}")["config"]["metadata"])

@@ -148,20 +148,23 @@ class World:
 
         return asyncio.run(walk())
 
-    def run(self, plan: Plan, environ: dict[str, str], *, writes: bool = True) -> tuple[RunFolder, RunState]:
-        """Run the plan to its end with the writer beside it until the cutover is asked for."""
+    def run(
+        self, plan: Plan, environ: dict[str, str], *, writes: bool = True, pause_s: float = 0.05
+    ) -> tuple[RunFolder, RunState]:
+        """Run the plan to its end with the writer beside it until the cutover is asked for; the engine is gone then."""
         run = RunFolder.create(plan, environ, accepted=ACCEPTED | {f.code for f in plan.findings})
         if writes:
-            self.start_writer()
+            self.start_writer(pause_s=pause_s)
         live.start(run, environ)
         if any(step.kind == "await-cutover" for step in run.state().steps):
             live.wait_for(run, lambda state: state.ready is not None and state.ready.ready, 90)
             self.stop_writer()
             passes = len(run.state().passes)
-            live.wait_for(run, lambda state: len(state.passes) > passes + 1)
+            live.wait_for(run, lambda state: len(state.passes) > passes)
             control.ask(run.control, "cutover", plan.job.name_in_use)
         state = live.wait_for(run, lambda state: state.status == "finished")
         self.stop_writer()
+        live.wait_until_gone(run)
         return run, state
 
     def stored(self, collection: str) -> dict[Any, dict[str, Any]]:

@@ -15,7 +15,7 @@ from changeover.errors import BlockedError
 from changeover.sandbox.demo import open_demo
 from tests.engine import live
 
-DOCUMENTS = 240
+DOCUMENTS = 160
 ROUTES = [("1.18", "in-place"), ("1.17", "blue-green"), ("1.19", "in-place")]
 
 FAULTS: list[dict[str, Any]] = [

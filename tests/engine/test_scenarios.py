@@ -12,15 +12,14 @@ import pytest
 from changeover.sandbox.scenarios import SCENARIOS
 from changeover_tui import cli
 
-DOCUMENTS = {"side-by-side": 40}
+DOCUMENTS = {"bad-model": 80}
 SAID = {
     "fewer-dimensions": ["verdict", "wordllama, 128 numbers"],
     "quantization": ["recall@10 before the change", "recall@10 after the change", "wordllama, rescored"],
     "hybrid": ["GO: nDCG@10 changes by +", "wordllama and words"],
-    "side-by-side": ["minilm, a vector per token"],
 }
-ELSEWHERE = {"upgrade", "old-server"}
-"""Run to their ends, and killed on the way, by test_sandbox_runs."""
+ELSEWHERE = {"upgrade", "old-server", "side-by-side"}
+"""Run to their ends by test_sandbox_runs and test_routes_end_to_end, on the same worlds."""
 
 
 def demo(scenario: str, folder: Path) -> subprocess.CompletedProcess[str]:
