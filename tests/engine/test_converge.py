@@ -413,7 +413,7 @@ async def test_points_that_vanish_between_two_looks_are_no_error(mode: Mode, tmp
         return scroll(name, **options)
 
     cluster.scroll = emptied_meanwhile
-    assert compare.sampled_vectors(ctx, [0, 1, 2, 3], 0.99) == (set(), 1.0)
+    assert compare.sampled_vectors(ctx, [0, 1, 2, 3], 0.99) == (set(), 1.0, 0)
     source[2] = ({"text": "edited", "n": 2}, {"old": np.ones(4), "image": np.full(3, 2, dtype=np.float32)})
     source[9] = ({"text": "alpha", "n": 9}, {"old": np.ones(4), "image": np.full(3, 9, dtype=np.float32)})
     await sweep(ctx, ctx.plan.steps[-1] if mode == "in-place" else ctx.plan.steps[6])

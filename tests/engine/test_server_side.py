@@ -189,6 +189,9 @@ def test_texts_are_embedded_by_the_server_in_place(tmp_path: Path) -> None:
         stored = world.stored(world.collection)
         world.check_points(stored)
         embedded_here(world, stored, "new")
+        # The engine has no model of its own here: it must not claim that it embedded anything anew.
+        assert state.verified is not None
+        assert (state.verified.target_points, state.verified.sampled, state.verified.worst_cosine) == (120, 0, None)
         assert state.quality is not None and state.quality.ann_recall == 1.0
 
 

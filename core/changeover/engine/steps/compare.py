@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from changeover.cluster.api import Inference
 from changeover.engine import scans
 from changeover.engine.context import Context
 from changeover.engine.deliver import patiently
@@ -40,10 +41,12 @@ def blue_green_ids(ctx: Context) -> set[PointId]:
     return bad
 
 
-def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set[PointId], float]:
-    """Sampled points whose stored new vectors are not those of their text (or source vector) now; lowest likeness."""
+def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set[PointId], float, int]:
+    """Sampled points whose stored new vectors are not those of their text (or source vector) now; lowest likeness; how
+    many points had a vector to compare with: of those that the server embeds itself it is only seen that one is there.
+    """
     bad: set[PointId] = set()
-    lowest = 1.0
+    lowest, compared = 1.0, 0
     for begin in range(0, len(ids), 64):
         source = read(ctx, ctx.job.source, ids[begin : begin + 64], vectors=ctx.recipe.reads)
         if not source.ids:  # the application has deleted them all meanwhile
@@ -60,11 +63,12 @@ def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set
         for position, row in enumerate(rows):
             point_id = source.ids[row]
             fresh = {name: one for name, c in made.columns.items() if (one := entry(c, position)) is not None}
+            compared += any(not isinstance(one, Inference) for one in fresh.values())
             alike = min((likeness(target.vector(where[point_id], n), one) for n, one in fresh.items()), default=1.0)
             lowest = min(lowest, alike)
             if alike < least:
                 bad.add(point_id)
-    return bad, lowest
+    return bad, lowest, compared
 
 
 def carried_vectors(ctx: Context, ids: list[PointId]) -> set[PointId]:

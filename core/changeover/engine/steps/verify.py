@@ -39,9 +39,11 @@ async def verify(ctx: Context, step: Verify) -> str:
         problems.append(f"{len(bad):,} points differ between the sides: {_names(bad)}")
     ids = await _sample_ids(ctx, step)
     worst: list[float] = []
+    compared = 0
 
     async def by_vector() -> set[PointId]:
-        low, lowest = await asyncio.to_thread(compare.sampled_vectors, ctx, ids, step.cosine)
+        nonlocal compared
+        low, lowest, compared = await asyncio.to_thread(compare.sampled_vectors, ctx, ids, step.cosine)
         worst.append(lowest)
         return low
 
@@ -61,11 +63,11 @@ async def verify(ctx: Context, step: Verify) -> str:
             problems.append(f"carried vectors of {len(bad)} of {len(ids)} sampled points differ: {_names(bad)}")
         source, target = await ctx.gateway.collection(ctx.job.source), await ctx.gateway.collection(ctx.job.target)
         problems += compare.configuration(source, target, ctx.job)
-    event = await _verified(ctx, len(ids), worst, tuple(problems), len(await by_id()))
+    event = await _verified(ctx, compared, worst, tuple(problems), len(await by_id()))
     ctx.emit(event)
     if problems:
         raise UnverifiedError(f"verification failed: {problems[0]}; nothing was cut over")
-    return f"{event.target_points:,} points verified, {event.sampled} re-embedded"
+    return f"{event.target_points:,} points verified, {event.sampled or 'none'} re-embedded"
 
 
 async def _verified(
@@ -79,7 +81,7 @@ async def _verified(
         target_points=await ctx.gateway.count(job.target, has_new if ctx.in_place else None),
         checked_ids=ctx.ledger.count(),
         sampled=sampled,
-        worst_cosine=round(worst[-1], 6) if worst else None,
+        worst_cosine=round(worst[-1], 6) if worst and sampled else None,
         without_text=ctx.ledger.count(Mark.BLANK),
         skipped=ctx.ledger.count(Mark.SKIPPED),
         problems=problems,
