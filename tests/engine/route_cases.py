@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,8 +51,6 @@ class Case:
     writes: bool = True
     pause_s: float = 0.05
     """Between two writes; a slow model needs longer to keep up with them on a small machine."""
-    inference: bool = False
-    """Whether the server must embed texts itself, as Qdrant Cloud does."""
 
 
 def unit(rows: Any) -> Any:
@@ -146,26 +143,6 @@ def hybrid(world: World, plan: Plan, run: RunFolder, state: RunState) -> None:
     assert state.quality is not None and len(state.quality.variants) == 4
 
 
-def indexed(world: World, plan: Plan, run: RunFolder, state: RunState) -> None:
-    """The words of the text can be searched, points hold what they held, and four ways were compared."""
-    stored = points(world, plan)
-    kept(world, stored, "text")
-    params = world.send("GET", f"/collections/{NAMED}")["payload_schema"]["text"]["params"]
-    assert params["scoring"] is True and params["stopwords"] == "english"
-    assert params["stemmer"] == {"type": "snowball", "language": "english"}
-    holders: dict[str, set[Any]] = {}
-    for i, (payload, _) in world.points.items():
-        for word in set(re.findall(r"[a-z]{6,}", payload["text"].lower())):
-            holders.setdefault(word, set()).add(i)
-    rare = sorted(word for word, ids in holders.items() if len(ids) == 1)[:10]
-    for word in rare:
-        body = {"query": {"text": word}, "using": "text", "limit": 10}
-        found = world.send("POST", f"/collections/{NAMED}/points/query", body)["points"]
-        assert holders[word] <= {hit["id"] for hit in found}, word
-    assert rare
-    assert state.quality is not None and [variant.name for variant in state.quality.variants] == WAYS
-
-
 def quantized(world: World, plan: Plan, run: RunFolder, state: RunState) -> None:
     config = world.send("GET", f"/collections/{NAMED}")["config"]
     assert config["quantization_config"]["scalar"]["type"] == "int8"
@@ -189,8 +166,6 @@ def reembedded(world: World, plan: Plan, run: RunFolder, state: RunState) -> Non
         kept(world, stored, "text")
 
 
-WAYS = ["dense", "sparse", "fused by RRF", "fused by DBSF"]
-SERVED = ModelSpec(provider="qdrant", name="sandbox/minilm", dimension=384)
 TOKENS = ModelSpec(provider="sandbox", name="minilm", kind="late-interaction")
 SPOILED = ModelSpec(
     provider="sandbox", name="wordllama", query_prefix="cooking recipes of Paris, weather reports of London, " * 4
@@ -306,26 +281,6 @@ CASES: tuple[Case, ...] = (
         "hybrid",
         needs=("add_vector_safe",),
         world={"documents": 80},
-        pause_s=0.4,
-    ),
-    Case(
-        "hybrid-text-index",
-        "in-place",
-        lambda w: w.answers(add_sparse=True, sparse=SparseAnswer(encoder="text-index", language="english")),
-        indexed,
-        "hybrid",
-        needs=("text_scoring",),
-        writes=False,
-    ),
-    Case(
-        "embedded-by-the-server",
-        "in-place",
-        lambda w: w.answers(model=SERVED, vector=NEW_NAME, limits=Limits(batch=16)),
-        lambda w, p, r, s: embedded(w, points(w, p), "new", NEW),
-        "in-place",
-        needs=("add_vector_safe",),
-        world={"documents": 40},
-        inference=True,
         pause_s=0.4,
     ),
     Case(

@@ -29,7 +29,6 @@ ON = {
     "side-by-side-unnamed": "1.17",
     "hybrid-server": "1.17",
     "hybrid-local": "1.19",
-    "hybrid-text-index": "1.20",
     "side-by-side": "1.19",
     "offline-in-place": "1.19",
     "unnamed-in-place": "1.19",
@@ -38,11 +37,9 @@ ON = {
 
 
 @contextmanager
-def world_on(
-    generation: str, tmp_path: Path, *, inference: bool = False, **world: Any
-) -> Iterator[tuple[World, dict[str, str]]]:
+def world_on(generation: str, tmp_path: Path, **world: Any) -> Iterator[tuple[World, dict[str, str]]]:
     environ = live.environ_for(tmp_path / "runs")
-    with start(generation, tmp_path / "server", inference=inference) as server:
+    with start(generation, tmp_path / "server") as server:
         made = World(server.url, collection=NAMED, folder=tmp_path, **world)
         try:
             yield made, environ
@@ -55,7 +52,7 @@ def world_on(
 def test_the_route_ends_as_promised(case: Case, tmp_path: Path) -> None:
     generation = ON.get(case.name, "1.18")
     assert all(supports(feature, GENERATIONS[generation].version) for feature in case.needs)
-    with world_on(generation, tmp_path, inference=case.inference, **case.world) as (world, environ):
+    with world_on(generation, tmp_path, **case.world) as (world, environ):
         run_case(case, world, environ)
 
 

@@ -22,8 +22,6 @@ def test_the_route_ends_as_promised(server: Server, case: Case, tmp_path: Path) 
     version = httpx.get(server.url).json()["version"]
     if missing := [feature for feature in case.needs if not supports(feature, version)]:
         pytest.skip(f"{version} has no {', '.join(missing)}; the tree closes this way there")
-    if case.inference:
-        pytest.skip("these servers have no inference service")
     environ = live.environ_for(tmp_path / "runs")
     world = World(server.url, collection=NAMED, folder=tmp_path, **case.world)
     try:

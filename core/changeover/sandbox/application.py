@@ -19,7 +19,6 @@ from typing import Any
 import httpx
 import msgspec
 
-from changeover.embed.protocol import load_encoder
 from changeover.errors import ChangeoverError, ExitCode
 from changeover.sandbox import corpus, models
 from changeover.sandbox.changes import Change, Changes
@@ -87,9 +86,11 @@ class Encoders:
         key = (way.model, way.tokens)
         if key not in self._models:
             spec = models.spec(way.model, self._data_dir)
-            self._models[key] = load_encoder(
-                msgspec.structs.replace(spec, kind="late-interaction" if way.tokens else "dense")
-            )
+            if way.tokens:
+                self._models[key] = models.open_late(msgspec.structs.replace(spec, kind="late-interaction"), os.environ)
+            else:
+                # One text at a time needs one core; the others are for the migration that is watched.
+                self._models[key] = models.open_embedder(spec, os.environ, threads=1)
         return self._models[key]
 
     def _fitting(self, way: Speaks, numbers: Any) -> Numbers:
