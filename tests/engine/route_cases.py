@@ -226,7 +226,7 @@ CASES: tuple[Case, ...] = (
         both,
         "side-by-side",
         needs=("add_vector_safe",),
-        world={"alias": LIVE, "documents": 80},
+        world={"alias": LIVE, "documents": 60},
         pause_s=0.4,
     ),
     Case(
@@ -241,7 +241,7 @@ CASES: tuple[Case, ...] = (
         ),
         both,
         "side-by-side",
-        world={"alias": LIVE, "vector": "", "documents": 80},
+        world={"alias": LIVE, "vector": "", "documents": 60},
         pause_s=0.4,
     ),
     Case(
@@ -251,7 +251,7 @@ CASES: tuple[Case, ...] = (
         tokens,
         "side-by-side",
         needs=("add_vector_safe",),
-        world={"documents": 40},
+        world={"documents": 24},
         pause_s=0.4,
     ),
     Case(
@@ -280,7 +280,7 @@ CASES: tuple[Case, ...] = (
         hybrid,
         "hybrid",
         needs=("add_vector_safe",),
-        world={"documents": 80},
+        world={"documents": 60},
         pause_s=0.4,
     ),
     Case(
@@ -289,7 +289,7 @@ CASES: tuple[Case, ...] = (
         lambda w: w.answers(zero_downtime=False, model=NEW, target=TargetAnswer(same_name=True, collection=TARGET)),
         renamed,
         "blue-green",
-        world={"documents": 80},
+        world={"documents": 60},
         writes=False,
     ),
     Case(
@@ -299,7 +299,7 @@ CASES: tuple[Case, ...] = (
         reembedded,
         "in-place",
         needs=("add_vector_safe",),
-        world={"documents": 80},
+        world={"documents": 60},
         writes=False,
     ),
     Case(
@@ -309,7 +309,7 @@ CASES: tuple[Case, ...] = (
         lambda w, p, r, s: embedded(w, points(w, p), "new", NEW),
         "in-place",
         needs=("add_vector_safe",),
-        world={"vector": "", "documents": 80},
+        world={"vector": "", "documents": 60},
         pause_s=0.4,
     ),
 )

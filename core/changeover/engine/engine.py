@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
@@ -24,12 +24,16 @@ from changeover.engine.lease import Keeper
 from changeover.engine.ledger import Ledger
 from changeover.engine.lock import RunLock
 from changeover.engine.meter import Meter, resident_bytes
+from changeover.engine.patient import PatientGateway
 from changeover.engine.pipeline import embed_workers
 from changeover.engine.steps.table import STEPS
 from changeover.engine.throttle import Throttle
 from changeover.errors import ChangeoverError, ExitCode, StoppedError, UnreachableError
 from changeover.plan.model import Plan
 from changeover.version import __version__
+
+if TYPE_CHECKING:
+    from changeover.cluster.api import Gateway
 
 Result = TypeVar("Result")
 RATE_WINDOW_S = 6
@@ -85,6 +89,7 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
 
 async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
     _on_signals(ctx)
+    ctx.gateway = cast("Gateway", PatientGateway(ctx, ctx.gateway))
     ctx.emit(
         ev.EngineStarted(
             at=ctx.clock(),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from typing import Any
 
-from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.context import Context
-from changeover.errors import BlockedError, UnreachableError
+from changeover.engine.patient import patiently
+from changeover.errors import BlockedError
 from changeover.plan.model import (
     AddVector,
     CreateCollection,
@@ -21,24 +19,10 @@ from changeover.plan.model import (
     WriteMetadata,
 )
 
-PATIENCE_S = 600.0
-
 
 async def send(ctx: Context, request: Request) -> Any:
     """Send one request of the plan, again while the answer says RETRY; raises ClusterError, UnreachableError."""
-    waited, attempt = 0.0, 0
-    while True:
-        try:
-            return await ctx.gateway.send(request.method, request.path, request.body)
-        except ClusterError as error:
-            if error.action is not Action.RETRY:
-                raise
-            if waited > PATIENCE_S:
-                raise UnreachableError(f"gave up after {waited:.0f} s of retries: {error}") from None
-            pause = max(error.retry_after_s or 0.0, min(10.0, 0.3 * 2**attempt) * random.uniform(0.7, 1.3))
-            attempt += 1
-            waited += pause
-            await asyncio.to_thread(ctx.throttle.sleep, pause)
+    return await patiently(ctx, lambda: ctx.gateway.send(request.method, request.path, request.body))
 
 
 async def create_collection(ctx: Context, step: CreateCollection) -> str:
