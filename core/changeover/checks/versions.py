@@ -72,7 +72,7 @@ def update_mode_ignored(survey: Survey, answers: Answers, probes: Probes) -> Fin
 
 
 def client_endpoints_removed(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
-    """The old search endpoints are gone from 1.19 on: here already, or after an upgrade that another finding asks for."""
+    """The old search endpoints are promised no more from 1.19 on: here already, or after an upgrade that another finding asks for."""
     gone = sorted({peer.version for peer in survey.cluster.peers if not supports("legacy_search", peer.version)})
     asking = () if gone else _asking_for_an_upgrade(survey, answers, probes)
     if not gone and not asking:
@@ -81,15 +81,18 @@ def client_endpoints_removed(survey: Survey, answers: Answers, probes: Probes) -
         code="client-endpoints-removed",
         severity="info",
         title=(
-            "applications on old clients cannot search this server"
+            "the search endpoints of old clients are no part of this server's API any more"
             if gone
-            else "an upgrade beyond 1.18 breaks applications on old clients"
+            else "an upgrade beyond 1.18 leaves the search endpoints of old clients without a promise"
         ),
         measured=", ".join(gone) if gone else f"an upgrade is the remedy of {', '.join(asking)}",
         limit="1.19.0",
-        consequence="/points/search, /points/recommend and /points/discover are answered 404; /points/query is what is left",
+        consequence=(
+            "/points/search, /points/recommend and /points/discover are gone from the API's description; 1.19.0 still answers"
+            " them, a later release may not"
+        ),
         remedy="check every application that searches: it must use a client that knows the Query API (1.10 and later)",
-        source="OpenAPI of 1.18 and 1.19 compared",
+        source="OpenAPI of 1.18 and 1.19 compared; answers of a real 1.19.0",
     )
 
 
@@ -134,9 +137,9 @@ CHECKS = (
         looks_at="the old search endpoints are still there, and nothing asks for an upgrade",
         run=client_endpoints_removed,
         explain=(
-            "1.19.0 removed the REST endpoints for search, recommend and discover that clients used before the Query API.\n"
-            "An application pinned to such a client stops working the moment the server is upgraded. So an upgrade is never\n"
-            "a step without cost: look at every client first, then at the server."
+            "1.19 took the REST endpoints for search, recommend and discover, which clients used before the Query API, out\n"
+            "of its API description. 1.19.0 itself still answers them (measured), but nothing promises that the next release\n"
+            "does. So an upgrade is never a step without cost: look at every client first, then at the server."
         ),
     ),
 )

@@ -64,7 +64,7 @@ TABLE: dict[Feature, Capability] = {
     "turbo_quantization": Capability((1, 18, 0), "400 (measured on 1.17.1)"),
     "turbo_bits8": Capability((1, 20, 0), "400 (measured on 1.19.0)"),
     "binary_encodings": Capability((1, 15, 0), "ignored silently: one bit, and queries of one bit"),
-    "legacy_search": Capability((1, 0, 0), "404: applications on old clients break", (1, 19, 0)),
+    "legacy_search": Capability((1, 0, 0), "no part of the API; 1.19.0 still answers (measured)", (1, 19, 0)),
 }
 
 
