@@ -84,7 +84,7 @@ def create_vector(call: Call) -> dict[str, Any]:
 
     def work() -> int:
         with found.lock:
-            config, operation = schema.with_vector(found.config, name, call.body)
+            config, operation = schema.with_vector(found.config, name, call.body, call.generation)
             if operation is None:
                 return found.next_operation()
             return found.change_vectors(name, config, operation)

@@ -6,6 +6,9 @@ import msgspec
 
 from changeover.errors import UsageError
 
+PLAIN_TYPES = ("float32", "float16", "uint8")
+TURBO_BITS = ("bits1", "bits1_5", "bits2", "bits4")
+
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """One server generation; every flag was measured on the version named, on a single node."""
@@ -20,8 +23,10 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """GET /quotas; otherwise 404 with an empty body."""
     knows_slices: bool
     """The `slice` filter condition; otherwise 400."""
-    knows_turbo: bool
-    """TurboQuant quantization; otherwise 400."""
+    turbo_bits: tuple[str, ...]
+    """Sizes of TurboQuant quantization; 400 for any other, and for all of it where there are none."""
+    datatypes: tuple[str, ...]
+    """Of stored vectors. `turbo4` stands in the API of 1.18.3, and its core panicked: here it is refused."""
     scores_text: bool
     """A query by the words of a scored text index; otherwise 400, and `scoring` of an index is dropped (measured)."""
     keeps_stale_vectors: bool
@@ -44,7 +49,8 @@ GENERATIONS: dict[str, Generation] = {
         reports_memory=False,
         has_quotas=False,
         knows_slices=False,
-        knows_turbo=False,
+        turbo_bits=(),
+        datatypes=PLAIN_TYPES,
         scores_text=False,
         keeps_stale_vectors=True,
         names_vector_of_wrong_size=False,
@@ -59,7 +65,8 @@ GENERATIONS: dict[str, Generation] = {
         reports_memory=True,
         has_quotas=False,
         knows_slices=False,
-        knows_turbo=True,
+        turbo_bits=TURBO_BITS,
+        datatypes=PLAIN_TYPES,
         scores_text=False,
         keeps_stale_vectors=True,
         names_vector_of_wrong_size=True,
@@ -74,7 +81,8 @@ GENERATIONS: dict[str, Generation] = {
         reports_memory=True,
         has_quotas=True,
         knows_slices=True,
-        knows_turbo=True,
+        turbo_bits=TURBO_BITS,
+        datatypes=(*PLAIN_TYPES, "turbo4"),
         scores_text=False,
         keeps_stale_vectors=False,
         names_vector_of_wrong_size=True,
@@ -84,7 +92,14 @@ GENERATIONS: dict[str, Generation] = {
     ),
 }
 
-GENERATIONS["1.20"] = msgspec.structs.replace(GENERATIONS["1.19"], version="1.20.0", commit="0" * 40, scores_text=True)
+GENERATIONS["1.20"] = msgspec.structs.replace(
+    GENERATIONS["1.19"],
+    version="1.20.0",
+    commit="0" * 40,
+    scores_text=True,
+    turbo_bits=(*TURBO_BITS, "bits8"),
+    datatypes=(*PLAIN_TYPES, "turbo4", "turbo8", "turbo16"),
+)
 """Not measured on a server: 1.19 with what the core and the client of 1.20 add."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from changeover.sandbox.server import refusals
+from changeover.sandbox.server import quantization, refusals
 from changeover.sandbox.server.generations import Generation
 
 Document = dict[str, Any]
@@ -42,27 +42,15 @@ DISTANCES = {
     "Dot": edge.Distance.Dot,
     "Manhattan": edge.Distance.Manhattan,
 }
-DATATYPES = {
-    "float32": edge.VectorStorageDatatype.Float32,
-    "float16": edge.VectorStorageDatatype.Float16,
-    "uint8": edge.VectorStorageDatatype.Uint8,
-}
-COMPRESSIONS = {f"x{n}": getattr(edge.CompressionRatio, f"X{n}") for n in (4, 8, 16, 32, 64)}
-TURBO_BITS = {
-    "bits1": edge.TurboQuantBitSize.Bits1,
-    "bits1_5": edge.TurboQuantBitSize.Bits1_5,
-    "bits2": edge.TurboQuantBitSize.Bits2,
-    "bits4": edge.TurboQuantBitSize.Bits4,
-}
 DENSE_KEYS = ("size", "distance", "hnsw_config", "quantization_config", "on_disk", "datatype", "multivector_config")
 SPARSE_KEYS = ("index", "modifier")
 
 
 def created(body: Document, generation: Generation) -> Document:
     """The configuration of a new collection (body of `PUT /collections/{c}`); Refused for what no server takes."""
-    _check_quantization(body.get("quantization_config"), generation, 0)
+    quantization.check_created(body, generation)
     params: Document = {
-        "vectors": _dense_map(body.get("vectors") or {}),
+        "vectors": _dense_map(body.get("vectors") or {}, generation),
         "shard_number": body.get("shard_number") or 1,
         "replication_factor": body.get("replication_factor") or 1,
         "write_consistency_factor": body.get("write_consistency_factor") or 1,
@@ -88,7 +76,7 @@ def created(body: Document, generation: Generation) -> Document:
 def patched(config: Document, body: Document, generation: Generation, length: int) -> Document:
     """The configuration after a PATCH of `length` bytes; only given keys change, metadata merges at its top level."""
     new = copy.deepcopy(config)
-    _check_quantization(body.get("quantization_config"), generation, length)
+    quantization.check_patched(body, generation, length)
     for name, given in (body.get("vectors") or {}).items():
         if name not in dense(new):
             raise refusals.no_vector(name)
@@ -122,7 +110,9 @@ def sparse(config: Document) -> dict[str, Document]:
     return found
 
 
-def with_vector(config: Document, name: str, body: Document) -> tuple[Document, edge.UpdateOperation | None]:
+def with_vector(
+    config: Document, name: str, body: Document, generation: Generation
+) -> tuple[Document, edge.UpdateOperation | None]:
     """The configuration with one more vector name, and the core's operation; None when it is there just so.
 
     A collection with an unnamed vector becomes `{"": ..., name: ...}` and stays so (measured on 1.18.3 and 1.19.0).
@@ -131,7 +121,7 @@ def with_vector(config: Document, name: str, body: Document) -> tuple[Document, 
     given = body.get("dense") or body.get("sparse")
     if not isinstance(given, dict) and "sparse" not in body:
         raise refusals.malformed("data did not match any variant of untagged enum VectorNameConfig")
-    wanted = _dense(given or {}) if "dense" in body else _sparse(given or {})
+    wanted = _dense(given or {}, generation) if "dense" in body else _sparse(given or {})
     kind = "dense" if "dense" in body else "sparse"
     if name in sparse(new) and kind == "dense":
         raise refusals.Refused(400, f"Wrong input: Vector `{name}` already exists as a sparse vector")
@@ -173,7 +163,7 @@ def core_config(config: Document) -> edge.EdgeConfig:
         },
         on_disk_payload=config["params"]["on_disk_payload"],
         hnsw_config=_core_hnsw(config["hnsw_config"]),
-        quantization_config=_core_quantization(config["quantization_config"]),
+        quantization_config=quantization.core_quantization(config["quantization_config"]),
         optimizers=edge.EdgeOptimizersConfig(
             deleted_threshold=optimizers["deleted_threshold"],
             vacuum_min_vector_number=optimizers["vacuum_min_vector_number"],
@@ -193,15 +183,15 @@ def _identity(parameters: Document) -> Document:
     return {key: parameters.get(key) for key in ("size", "distance", "multivector_config", "datatype", "modifier")}
 
 
-def _dense_map(given: Any) -> Document:
+def _dense_map(given: Any, generation: Generation) -> Document:
     if not isinstance(given, dict):
         raise refusals.malformed("data did not match any variant of untagged enum VectorsConfig")
     if "size" in given:
-        return _dense(given)
-    return {name: _dense(parameters) for name, parameters in given.items()}
+        return _dense(given, generation)
+    return {name: _dense(parameters, generation) for name, parameters in given.items()}
 
 
-def _dense(given: Any) -> Document:
+def _dense(given: Any, generation: Generation) -> Document:
     if not isinstance(given, dict):
         raise refusals.malformed("data did not match any variant of untagged enum VectorsConfig")
     size, distance = given.get("size"), given.get("distance")
@@ -211,6 +201,7 @@ def _dense(given: Any) -> Document:
         raise refusals.invalid("JSON body", f"vectors.size: value {size} invalid, must be 1 or larger")
     if not isinstance(distance, str) or distance not in DISTANCES:
         raise refusals.malformed(f"unknown variant `{distance}`, expected one of {', '.join(map(repr, DISTANCES))}")
+    quantization.check_datatype(given.get("datatype"), generation)
     return {key: given[key] for key in DENSE_KEYS if given.get(key) is not None}
 
 
@@ -228,16 +219,6 @@ def _merge_vector(parameters: Document, given: Document) -> None:
             parameters[key] = value
 
 
-def _check_quantization(given: Any, generation: Generation, length: int) -> None:
-    if given in (None, "Disabled"):
-        return
-    known = {"scalar", "product", "binary"} | ({"turbo"} if generation.knows_turbo else set())
-    kinds = known & given.keys() if isinstance(given, dict) else set()
-    if not kinds or not all(isinstance(given[kind], dict) for kind in kinds):
-        detail = "data did not match any variant of untagged enum QuantizationConfigDiff"
-        raise refusals.malformed(f"{detail} at line 1 column {length}")
-
-
 def _core_dense(parameters: Document) -> edge.EdgeVectorParams:
     multi = parameters.get("multivector_config")
     hnsw = parameters.get("hnsw_config")
@@ -246,8 +227,8 @@ def _core_dense(parameters: Document) -> edge.EdgeVectorParams:
         distance=DISTANCES[parameters["distance"]],
         on_disk=parameters.get("on_disk"),
         multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim) if multi else None,
-        datatype=DATATYPES.get(str(parameters.get("datatype"))),
-        quantization_config=_core_quantization(parameters.get("quantization_config")),
+        datatype=quantization.DATATYPES.get(str(parameters.get("datatype"))),
+        quantization_config=quantization.core_quantization(parameters.get("quantization_config")),
         hnsw_config=_core_hnsw(HNSW | hnsw) if hnsw else None,
     )
 
@@ -261,20 +242,6 @@ def _core_hnsw(given: Document) -> edge.HnswIndexConfig:
         on_disk=given.get("on_disk"),
         payload_m=given.get("payload_m"),
     )
-
-
-def _core_quantization(given: Document | None) -> Any:
-    if not given:
-        return None
-    kind, options = next(iter(given.items()))
-    in_memory = options.get("always_ram")
-    if kind == "scalar":
-        return edge.ScalarQuantizationConfig(edge.ScalarType.Int8, options.get("quantile"), in_memory)
-    if kind == "product":
-        return edge.ProductQuantizationConfig(COMPRESSIONS[options["compression"]], in_memory)
-    if kind == "binary":
-        return edge.BinaryQuantizationConfig(in_memory)
-    return edge.TurboQuantQuantizationConfig(in_memory, TURBO_BITS.get(str(options.get("bits"))))
 
 
 def _modifier(parameters: Document) -> Any:
