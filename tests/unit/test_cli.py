@@ -277,10 +277,12 @@ def answering(folder: RunFolder, refused: str = "") -> threading.Thread:
 
     def answer() -> None:
         until = time.monotonic() + 20
-        while not folder.control.exists() and time.monotonic() < until:
+        inbox = control.Inbox(folder.control)
+        asks: list[control.Ask] = []
+        while not asks and time.monotonic() < until:
+            asks = inbox.read()
             time.sleep(0.02)
-        asked = msgspec.json.decode(folder.control.read_bytes().splitlines()[0])
-        event = ev.Controlled(at=2_000.0, number=1, verb=asked["verb"], value=asked.get("value"), refused=refused)
+        event = ev.Controlled(at=2_000.0, number=1, verb=asks[0].verb, value=asks[0].value, refused=refused)
         journals.append(folder, [event])
 
     thread = threading.Thread(target=answer)
