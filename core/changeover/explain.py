@@ -61,6 +61,12 @@ VERDICTS = {
         "mend its prefixes and text, and start anew. `changeover control RUN accept no-go` overrules it; acknowledging\n"
         "what a sample said before the run does not."
     ),
+    "no-old-vector": (
+        "No old vector: `changeover rollback` was asked for without the old model. Points that were added, or got another\n"
+        "text, after the cutover have no vector of the old model, and nobody can make one; searches of the old side would\n"
+        "not find them. Nothing was written. Give the old model with --set old_model.provider and old_model.name, or go\n"
+        "back without these vectors with --accept no-old-vector."
+    ),
 }
 
 

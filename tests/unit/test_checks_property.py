@@ -18,6 +18,7 @@ from changeover.decision.answers import (
     QuantizationAnswer,
     QuantizationKind,
     QueriesAnswer,
+    RollbackAnswer,
     SparseAnswer,
     TargetAnswer,
     TextAnswer,
@@ -184,7 +185,7 @@ def answered(draw: st.DrawFn) -> Answers:
             spend=draw(st.sampled_from([None, 0.0, 10.0])),
         ),
         cutover=draw(st.sampled_from(["manual", "when-ready", "never"])),
-        rollback=draw(st.sampled_from([{}, {"window": "24h"}])),
+        rollback=draw(st.sampled_from([RollbackAnswer(), RollbackAnswer(window="24h")])),
         cleanup=draw(st.sampled_from(["keep", "after-window"])),
     )
 

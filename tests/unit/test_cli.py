@@ -414,7 +414,9 @@ def test_blanks_of_a_prefix_survive_the_flag() -> None:
     assert given.vector.name == "new"
 
 
-def test_rollback_says_how_where_it_is_not_its_matter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rollback_and_cleanup_need_a_cutover(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     journals.on_disk(tmp_path / "runs" / "one", journals.loading())
-    assert run("rollback", "one") == ExitCode.USAGE
+    assert run("cleanup", "one") == ExitCode.BLOCKED
+    assert "nothing was cut over, the old side serves" in one_error(capsys)
+    assert run("rollback", "one") == ExitCode.BLOCKED
     assert "nothing was cut over; the old side serves as before" in one_error(capsys)

@@ -42,7 +42,6 @@ def plan_of(taken: Survey, said: Answers, probes: Probes = PROBES) -> pm.Plan:
 @pytest.mark.parametrize(
     ("said", "named"),
     [
-        (answers(rollback={"window": "24h"}), "rollback"),
         (answers(cleanup="after-window"), "cleanup"),
     ],
 )
@@ -275,3 +274,17 @@ def test_a_vector_name_waits_for_the_size_of_the_new_vectors() -> None:
     early = asked("vector.name", taken, declared, Probes())
     assert early is not None
     assert early.proposal == "minilm"
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("0", 0), ("90m", 5400), ("24h", 86400), ("1.5 d", 129600), ("10s", 10)])
+def test_a_window_is_a_duration(said: str, seconds: float) -> None:
+    given = set_answer(answers(), "rollback.window", said)
+    assert given.rollback.seconds == seconds
+    back = [step for step in plan_of(survey(), given).steps if isinstance(step, pm.OpenWayBack)]
+    assert [step.window_s for step in back] == ([seconds] if seconds else [])
+
+
+@pytest.mark.parametrize("said", ["soon", "24", "-1h", "1h2m", "9" * 40 + "h", "h"])
+def test_what_is_no_window_is_refused(said: str) -> None:
+    with pytest.raises(UsageError, match="write a duration such as"):
+        set_answer(answers(), "rollback.window", said)

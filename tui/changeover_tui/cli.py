@@ -38,6 +38,7 @@ MODULES = {
     "watch": "runs",
     "control": "control",
     "rollback": "rollback",
+    "cleanup": "cleanup",
     "report": "report",
     "explain": "explain",
 }
@@ -170,11 +171,24 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
     control.add_argument("value", nargs="?", metavar="N|CODE", help="where the request takes one")
     control.add_argument("--confirm", metavar="NAME", help="cutover: the name that would otherwise be typed")
 
-    rollback = _verb(verbs, "rollback", "bring back what a change of the storage (quantization) replaced")
+    rollback = _verb(verbs, "rollback", "let the old side serve again, with everything written since the cutover")
     rollback.add_argument("name", metavar="RUN", help="name or folder")
-    rollback.add_argument("-o", "--output", metavar="FILE", help="plan file of the way back (RUN-back.plan.json)")
+    rollback.add_argument("-o", "--output", metavar="FILE", help="where the plan of the way back is written")
+    rollback.add_argument(
+        "--set", metavar="ID=VALUE", action="append", default=[], help="the old model: old_model.provider, .name, ..."
+    )
+    rollback.add_argument(
+        "--accept", metavar="CODE", action="append", default=[], help="no-old-vector: go back without the old model"
+    )
     rollback.add_argument("--confirm", metavar="NAME", help="the name that would otherwise be typed")
     rollback.add_argument("--detach", action="store_true", help="start the engine and leave")
+
+    cleanup = _verb(verbs, "cleanup", "remove the old side of a finished run")
+    cleanup.add_argument("name", metavar="RUN", help="name or folder")
+    cleanup.add_argument("-o", "--output", metavar="FILE", help="where the plan of the cleanup is written")
+    cleanup.add_argument("--confirm", metavar="NAME", help="the name of what is removed, that would otherwise be typed")
+    cleanup.add_argument("--no-snapshot", action="store_true", help="take no snapshot before")
+    cleanup.add_argument("--detach", action="store_true", help="start the engine and leave")
 
     demo = _verb(verbs, "demo", "the wizard on the embedded sandbox: no cluster, no network", _plain())
     demo.add_argument("--auto", action="store_true", help="unattended: every proposal is taken")

@@ -200,12 +200,12 @@ def way_back(plan: Plan, state: RunState, run: str) -> str:
         match step:
             case ReplaceByAlias():
                 return f"{job.source} was removed; its snapshot can be recovered under another name"
-            case SwapAlias() if step.expected:
-                return f"point alias {step.alias} back at {step.expected}; that collection is still there"
             case SwapAlias():
-                return f"search {job.source} by its own name again; that collection is still there"
+                back = f"`changeover rollback {run}` brings what was written since to {job.source}"
+                return f"{back} and points alias {step.alias} at it"
             case _:
                 continue
     if job.make(job.target_vector) is None:
         return "let the application search the dense vector alone again; it was not touched"
-    return f"let the application search vector {job.source_vector or '(unnamed)'} again; it is still there"
+    old = job.source_vector or "(unnamed)"
+    return f"let the application search vector {old} again; `changeover rollback {run}` fills it for what came since"

@@ -17,7 +17,7 @@ from changeover.survey.template import paths
 
 def mode(survey: Survey, answers: Answers) -> Mode | None:
     """Where it is done; None when no route is open. What becomes of the old side afterwards does not count here."""
-    return choose(survey, msgspec.structs.replace(answers, cleanup="keep", rollback={})).mode
+    return choose(survey, msgspec.structs.replace(answers, cleanup="keep")).mode
 
 
 def intended(survey: Survey, answers: Answers) -> Mode | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,6 +137,29 @@ class Limits(_Group, frozen=True, kw_only=True):
     """Money at most, in the currency of the model's price."""
 
 
+UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+DURATION = re.compile(r"0|(\d{1,6}(?:\.\d{1,3})?)\s*(s|m|min|h|d)")
+
+
+class RollbackAnswer(_Group, frozen=True, kw_only=True):
+    """How long the way back is kept open after the cutover."""
+
+    window: str | None = None
+    """A duration such as `24h`; `0` for none: going back then begins when it is asked for."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no duration."""
+        if self.window is not None and DURATION.fullmatch(self.window.strip()) is None:
+            raise ValueError("write a duration such as 90m, 24h or 3d, or 0 for none")
+
+    @property
+    def seconds(self) -> float:
+        """The window in seconds."""
+        found = DURATION.fullmatch((self.window or "0").strip())
+        assert found is not None
+        return float(found[1]) * UNITS[found[2]] if found[1] else 0.0
+
+
 class Answers(_Group, frozen=True, kw_only=True):
     """Every answer given so far; a missing one is None and is proposed by the wizard."""
 
@@ -158,7 +182,7 @@ class Answers(_Group, frozen=True, kw_only=True):
     queries: QueriesAnswer = QueriesAnswer()
     limits: Limits = Limits()
     cutover: CutoverMode = "manual"
-    rollback: dict[str, str] = {}
+    rollback: RollbackAnswer = RollbackAnswer()
     cleanup: Cleanup = "keep"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from changeover.checks import way
 from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import MODES, wanted
@@ -155,6 +156,15 @@ def queries(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 def cutover(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """What is verified before."""
     return ("before the cutover: every id, every payload, a re-embedded sample, configuration and indexes",)
+
+
+def way_back(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """What going back would cost."""
+    if way.intended(survey, answers) == "blue-green" and wanted(answers) == "side-by-side":
+        return ("the old vectors are carried along, so that going back needs no model",)
+    if answers.old_model is None:
+        return ("no old model was given: points written after the cutover would come back without an old vector",)
+    return ("the old model was given: points written after the cutover come back with an old vector",)
 
 
 def _proof(survey: Survey) -> Lines:

@@ -142,8 +142,11 @@ GATES: dict[RouteName, tuple[Gate, ...]] = {
 """What a route needs beside its mode."""
 
 REFUSED: tuple[tuple[str, Callable[[Answers], bool], str], ...] = (
-    ("rollback", lambda a: bool(a.rollback), "this version has no way back of its own; leave it out"),
-    ("cleanup", lambda a: a.cleanup != "keep", "this version removes nothing; answer keep"),
+    (
+        "cleanup",
+        lambda a: a.cleanup != "keep",
+        "a run removes nothing; answer keep, and `changeover cleanup RUN` later",
+    ),
 )
 """(question, whether its answer asks for what this version does not do, why): never silently ignored."""
 

@@ -143,6 +143,7 @@ TREE: tuple[Row, ...] = (
     Row("queries.file", when.old_matters, NOTHING, says.queries),
     Row("queries.title_field", when.without_queries, NOTHING, says.queries),
     Row("cutover", when.writes, _plainly("manual"), says.cutover),
+    Row("rollback.window", when.goes_back, _plainly("0"), says.way_back),
 )
 
 

@@ -53,6 +53,13 @@ def writes(survey: Survey, answers: Answers, probes: Probes) -> bool:
     return not only_configures(wanted(answers), answers)
 
 
+def goes_back(survey: Survey, answers: Answers, probes: Probes) -> bool:
+    """A run can bring the old side back after the cutover: there is one, and something was replaced."""
+    kept = wanted(answers) == "hybrid" and answers.model is None
+    gives_name = answers.target.same_name is True and answers.zero_downtime is False
+    return writes(survey, answers, probes) and answers.cutover != "never" and not kept and not gives_name
+
+
 def serves(survey: Survey, answers: Answers, probes: Probes) -> bool:
     """The application goes on while points are written."""
     return writes(survey, answers, probes) and answers.zero_downtime is not False

@@ -67,6 +67,11 @@ class CanaryTask:
         """Searches for the new side, once the model is loaded."""
         self._sides[1] = [Probe(self._ctx.job.target_vector, query) for query in queries]
 
+    async def take_stored(self, collection: str, vector: str) -> None:
+        """The new side is searched with vectors that are stored there already (on the way back)."""
+        points = await self._gateway.sample(collection, 32, vectors=[vector] if vector else True)
+        self._sides[1] = [Probe(vector, p.vectors[vector]) for p in points if _is_dense(p.vectors.get(vector))]
+
     def rename(self, vector: str) -> None:
         """The new side is searched with the same vectors under this name."""
         self._sides[1] = [Probe(vector, probe.query) for probe in self._sides[0]]
@@ -152,7 +157,9 @@ async def teach(ctx: Context) -> None:
     assert ctx.canary is not None
     job = ctx.job
     make = job.make(job.target_vector)
-    if make is None:  # a carried vector serves on, perhaps under another name
+    if ctx.plan.follows:
+        await ctx.canary.take_stored(job.target, job.target_vector)
+    elif make is None:  # a carried vector serves on, perhaps under another name
         ctx.canary.rename(job.target_vector)
     elif isinstance(make, FromVector):
         if ctx.folder.matrix.exists():

@@ -26,10 +26,11 @@ from changeover.engine.lock import RunLock
 from changeover.engine.meter import Meter, resident_bytes
 from changeover.engine.patient import PatientGateway
 from changeover.engine.pipeline import embed_workers
+from changeover.engine.steps.cutover import WindowEndedError
 from changeover.engine.steps.table import STEPS
 from changeover.engine.throttle import Throttle
 from changeover.errors import ChangeoverError, ExitCode, StoppedError, UnreachableError
-from changeover.plan.model import Plan
+from changeover.plan.model import DropCollection, DropVector, Plan
 from changeover.version import __version__
 
 if TYPE_CHECKING:
@@ -117,7 +118,10 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
         if ctx.state.step(step.id).status == "done":
             continue
         ctx.emit(ev.StepStarted(at=ctx.clock(), step=step.id))
-        detail = await _or_dead(STEPS[type(step)](ctx, step), tasks)
+        try:
+            detail = await _or_dead(STEPS[type(step)](ctx, step), tasks)
+        except WindowEndedError as ended:
+            return await _finish(ctx, str(ended))
         ctx.emit(ev.StepDone(at=ctx.clock(), step=step.id, detail=detail))
     if ctx.job.keeps_serving:
         ctx.emit(ctx.canary.event())
@@ -137,11 +141,11 @@ async def _or_dead(work: Awaitable[Result], tasks: list[asyncio.Task[None]]) -> 
     return step.result()
 
 
-async def _finish(ctx: Context) -> ExitCode:
+async def _finish(ctx: Context, ended: str = "") -> ExitCode:
     from changeover.report.build import write
 
     cut = ctx.state.cutover
-    summary = "finished: " + (cut.detail if cut is not None else ending(ctx.plan))
+    summary = "finished: " + (ended or (cut.detail if cut is not None else ending(ctx.plan)))
     ctx.emit(ev.RunFinished(at=ctx.clock(), summary=summary, report=ctx.folder.report.name))
     write(ctx.folder)
     return ExitCode.DONE
@@ -151,6 +155,8 @@ def ending(plan: Plan) -> str:
     """What a run without a cutover leaves behind."""
     if plan.route == "quantization":
         return "the storage is changed, the vectors are as they were"
+    if any(isinstance(step, DropCollection | DropVector) for step in plan.steps):
+        return "the old side is removed"
     return "both sides are there, nothing was cut over"
 
 

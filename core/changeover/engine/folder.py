@@ -81,6 +81,11 @@ class RunFolder:
             return folder
         folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.path.chmod(0o700)
+        if plan.follows:
+            from changeover.engine.beginning import seed
+
+            followed = find(plan.follows, environ) if path is None else cls(path.with_name(plan.follows))
+            seed(folder.ledger, followed.ledger, followed.plan(), plan)
         write_private(folder.path / "accepted.txt", "".join(f"{code}\n" for code in sorted(accepted)).encode())
         write_private(plan_path, plan_file.to_json(plan))
         return folder

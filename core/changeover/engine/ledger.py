@@ -24,6 +24,8 @@ class Mark(IntEnum):
     """Rejected by the model or the server; reported with its reason."""
     PARTIAL = 3
     """It got some of the new vectors: its text has no terms for a sparse one."""
+    TRUSTED = 4
+    """On the way back: its old vector was right before the cutover; only a later change of the payload tells more."""
 
 
 class Entry(NamedTuple):

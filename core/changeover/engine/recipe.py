@@ -12,7 +12,7 @@ import numpy as np
 from changeover.cluster.api import Column, Inference, SparseValue
 from changeover.embed.protocol import TextRejected
 from changeover.engine.hashes import text_hash
-from changeover.plan.model import FromTerms, FromText, FromVector, Job, Make
+from changeover.plan.model import FromTerms, FromText, FromVector, Job, Kept, Make
 from changeover.survey.template import paths, render
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class Recipe:
 
     @property
     def from_text(self) -> bool:
-        """Whether any new vector is made from the text."""
-        return any(not isinstance(make, FromVector) for make in self.makes)
+        """Whether the text matters: some new vector is made from it, or stays with it."""
+        computed = bool(self.makes) and all(isinstance(make, FromVector) for make in self.makes)
+        return bool(self._ctx.job.template) and not computed
 
     def text(self, page: Page, row: int) -> str:
         """The row's text; "" for a job without text."""
@@ -75,6 +76,8 @@ class Recipe:
         """Whether the row has what this vector is made from."""
         if isinstance(make, FromVector):
             return page.has_vector(row, make.source)
+        if isinstance(make, Kept):
+            return False
         return bool(self.text(page, row).strip())
 
     def make(self, page: Page, rows: Sequence[int]) -> Made:
@@ -84,6 +87,8 @@ class Recipe:
         for make in self.makes:
             if isinstance(make, FromVector):
                 made.columns[make.vector] = self._computed(make, page, rows)
+            elif isinstance(make, Kept):
+                made.columns[make.vector] = [None] * len(rows)
             else:
                 column, refused = self._encoded(make, texts)
                 made.columns[make.vector] = column

@@ -162,6 +162,8 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
         gone = [point_id for point_id in known if point_id not in present]
         if sweep and not ctx.in_place:
             differing, gone = _without_conflicts(ctx, found, known, differing, gone)
+        elif ctx.plan.follows and not ctx.in_place:
+            _report_overwritten(ctx, page, found, known, differing, gone)
         for kind in differing.values():
             found.add(kind)
         if not ctx.in_place:
@@ -185,6 +187,8 @@ def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | N
     """How a point of the source differs from what the ledger remembers; None when it does not."""
     if entry is None or entry == UNKNOWN:
         return "new"
+    if entry.mark is Mark.TRUSTED:
+        return None if ctx.in_place or payload_hash(page.payload(row)) == entry.payload else "edited"
     if ctx.recipe.basis(page, row) != entry.text:
         return "edited"
     if not ctx.in_place and payload_hash(page.payload(row)) != entry.payload:
@@ -279,13 +283,7 @@ def _without_conflicts(
     asked = [*differing, *gone]
     if not asked:
         return differing, gone
-    page = patiently(
-        ctx,
-        lambda: ctx.wire.scroll(
-            ctx.job.target, start=None, limit=len(asked), payload=True, filter={"must": [{"has_id": asked}]}
-        ),
-    )
-    target = {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
+    target = _payload_hashes(ctx, ctx.job.target, asked)
     base = {point_id: _base(known, point_id) for point_id in asked}
     touched = {point_id for point_id in asked if target.get(point_id) != base[point_id]}
     reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
@@ -293,6 +291,38 @@ def _without_conflicts(
         found.add("conflicts")
         ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
     return {p: k for p, k in differing.items() if p not in touched}, [p for p in gone if p not in touched]
+
+
+def _report_overwritten(
+    ctx: Context,
+    page: Page,
+    found: Found,
+    known: dict[PointId, Entry],
+    differing: dict[PointId, Kind],
+    gone: list[PointId],
+) -> None:
+    """On the way back the side that serves is kept: name the points that were also written on the other since."""
+    asked = [*differing, *gone]
+    if not asked:
+        return
+    target = _payload_hashes(ctx, ctx.job.target, asked)
+    source = {page.ids[row]: payload_hash(page.payload(row)) for row in range(len(page.ids))}
+    for point_id in asked:
+        now = target.get(point_id)
+        if now not in (_base(known, point_id), source.get(point_id)):
+            found.add("conflicts")
+            reason = "written on the old side too after the cutover; the new side's state is brought back"
+            ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
+
+
+def _payload_hashes(ctx: Context, collection: str, ids: list[PointId]) -> dict[PointId, bytes]:
+    page = patiently(
+        ctx,
+        lambda: ctx.wire.scroll(
+            collection, start=None, limit=len(ids), payload=True, filter={"must": [{"has_id": ids}]}
+        ),
+    )
+    return {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
 
 
 def _base(known: dict[PointId, Entry], point_id: PointId) -> bytes | None:

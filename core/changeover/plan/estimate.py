@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from changeover.checks.model import Probes
-from changeover.plan.model import Estimate, FromTerms, FromText, Job, Mode
+from changeover.plan.model import Estimate, FromTerms, FromText, FromVector, Job, Mode
 from changeover.survey.model import Survey, Vector
 
 ASSUMED_TEXTS_PER_S = 50.0
@@ -109,7 +109,7 @@ def _room(survey: Survey, job: Job, on_disk: bool) -> Added:
         return Added(0, 0)
     terms = sum(isinstance(make, FromTerms) for make in job.makes) * survey.size.points * TERMS_BYTES
     stays = len(job.carry) == len(survey.vectors)
-    dense = next((make for make in job.makes if not isinstance(make, FromTerms)), None)
+    dense = next((make for make in job.makes if isinstance(make, FromText | FromVector)), None)
     tokens = TOKENS if isinstance(dense, FromText) and dense.multi else 1
     room = added(survey, old, (dense.dimension if dense else 0) * tokens, job.mode, on_disk)
     kept = survey.size.points * (old.size or 0) * 4 if stays and job.mode == "blue-green" else 0

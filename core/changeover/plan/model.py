@@ -46,7 +46,13 @@ class FromVector(msgspec.Struct, frozen=True, kw_only=True, tag_field="input", t
         return self.method in ("ridge", "procrustes")
 
 
-Make: TypeAlias = FromText | FromTerms | FromVector
+class Kept(msgspec.Struct, frozen=True, kw_only=True, tag_field="input", tag="kept"):
+    """A vector that nobody can make here: it stays where the point's text stays, a new or edited point gets none."""
+
+    vector: str
+
+
+Make: TypeAlias = FromText | FromTerms | FromVector | Kept
 """One new vector of every point: its name and what it is made from."""
 
 
@@ -160,6 +166,8 @@ class CatchUp(_Step, frozen=True, kw_only=True, tag="catch-up"):
 
     passes: int = 5
     """Passes at most before going on with what is left; the sweep after the cutover takes the rest."""
+    slices: tuple[Slice, ...] = ()
+    """What passes work on in a plan without a load."""
 
 
 class WaitGreen(_Step, frozen=True, kw_only=True, tag="wait-green"):
@@ -186,6 +194,8 @@ class AwaitCutover(_Step, frozen=True, kw_only=True, tag="await-cutover"):
     mode: Literal["manual", "when-ready", "never"] = "manual"
     confirm: str
     """The name that a person must type."""
+    window_s: float = 0.0
+    """The run ends without a cutover when nobody asked for it for so long; 0: it waits for ever."""
 
 
 class SwapAlias(_Step, frozen=True, kw_only=True, tag="swap-alias"):
@@ -208,6 +218,31 @@ class Sweep(_Step, frozen=True, kw_only=True, tag="sweep"):
 
 
 class WriteMetadata(_Step, frozen=True, kw_only=True, tag="write-metadata"):
+    request: Request
+
+
+class CountLacking(_Step, frozen=True, kw_only=True, tag="count-lacking"):
+    """On the way back without the old model: which points would lack an old vector. Reads only, and ends the run
+    unless there are none or a person accepted it."""
+
+
+class OpenWayBack(_Step, frozen=True, kw_only=True, tag="open-way-back"):
+    """Start a run that keeps the old side fresh, so that going back loses no write made after the cutover."""
+
+    window_s: float
+    """How long it does so."""
+
+
+class DropCollection(_Step, frozen=True, kw_only=True, tag="drop-collection"):
+    """Remove the old collection, unless anything still depends on it."""
+
+    request: Request
+
+
+class DropVector(_Step, frozen=True, kw_only=True, tag="drop-vector"):
+    """Remove the old vector (servers from 1.19 do it without danger)."""
+
+    vector: str
     request: Request
 
 
@@ -234,6 +269,10 @@ Step: TypeAlias = (
     | SwitchApplication
     | Sweep
     | WriteMetadata
+    | CountLacking
+    | OpenWayBack
+    | DropCollection
+    | DropVector
 )
 
 
@@ -336,4 +375,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     application: str
     """What the application must change, as a unified diff."""
     fingerprint: Fingerprint
+    follows: str = ""
+    """The run that this one goes on from (the way back, the cleanup): its ledger is where this one's begins."""
     hash: str = ""

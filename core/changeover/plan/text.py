@@ -75,6 +75,8 @@ def makes_line(make: pm.Make, job: pm.Job) -> str:
     if isinstance(make, pm.FromVector):
         how = {"leading": "its first numbers", "pca": "its principal components"}.get(make.method, f"{make.method} map")
         return f"{make.vector or '(unnamed)'}: {how} of {make.source or '(unnamed)'} ({make.dimension} numbers)"
+    if isinstance(make, pm.Kept):
+        return f"{make.vector or '(unnamed)'}: stays where the text stays; nobody can make it anew"
     if isinstance(make, pm.FromTerms):
         return f"{make.vector}: text {job.template!r} -> {make.encoder.label}, {make.encoder.language} (sparse)"
     model = job.model.label if job.model else "no model"
@@ -99,7 +101,7 @@ def _sign(step: pm.Step) -> Sign:
             return "~"
         case pm.ChangeStorage():
             return "~"
-        case pm.ReplaceByAlias():
+        case pm.ReplaceByAlias() | pm.DropCollection() | pm.DropVector():
             return "-"
         case _:
             return " "
@@ -115,7 +117,9 @@ def _detail(plan: pm.Plan, step: pm.Step) -> str:
         case pm.Load():
             return "\n".join([_how(job, len(step.slices)), *(makes_line(make, job) for make in job.makes)])
         case pm.CatchUp():
-            return f"up to {step.passes} passes: new, edited and deleted points since the load"
+            since = "cutover" if plan.follows else "load"
+            made = [makes_line(make, job) for make in job.makes] if plan.follows else []
+            return "\n".join([f"up to {step.passes} passes: new, edited and deleted points since the {since}", *made])
         case pm.WaitGreen():
             return f"{step.collection} green and nothing queued, twice in a row"
         case pm.Verify():
@@ -135,6 +139,12 @@ def _detail(plan: pm.Plan, step: pm.Step) -> str:
             return f"{_request(step.request)}\nonly while {step.alias} points to {expected}"
         case pm.ReplaceByAlias():
             return f"{_request(step.remove)}\n{_request(step.name)}\nonly when verified and nobody writes any more"
+        case pm.CountLacking():
+            return "reads only; the run ends here unless there are none, or you accepted it"
+        case pm.OpenWayBack():
+            return f"for {duration(step.window_s)} a run of its own brings what is written to the old side too"
+        case pm.DropCollection():
+            return f"{_request(step.request)}\nonly while no alias points to it"
         case pm.SwitchApplication():
             return "nothing is sent: deploy the change below"
         case pm.Sweep():

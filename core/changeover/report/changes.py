@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from changeover.engine.state import RunState
-from changeover.plan.model import FromVector, Job, Plan, ReplaceByAlias
+from changeover.plan.model import DropCollection, DropVector, FromVector, Plan, ReplaceByAlias
 from changeover.plan.text import BRIDGE
 from changeover.report.model import Block, Code, Facts, Items, Paragraph, Section, Table
 
@@ -82,29 +82,43 @@ def _lines(plan: Plan, state: RunState) -> tuple[str, ...]:
         return ("Nothing was written to the points. The plan holds the request that brings the former state back.",)
     if any(isinstance(step, ReplaceByAlias) for step in plan.steps) and state.cutover:
         return (f"{job.source} was removed; the snapshot that was taken before can be recovered under another name.",)
-    back, rest = _blue_green(job) if job.mode == "blue-green" else _in_place(job)
+    if plan.follows:
+        return _followed(plan, state)
+    back, rest = _blue_green(plan) if job.mode == "blue-green" else _in_place(plan)
     if not state.cutover:
         return (f"Nothing was cut over: {job.source} serves as before.", rest)
     bridge = ("Re-embed when you can: the vectors are approximations until then.",) if job.bridge else ()
     return (back, rest, *bridge)
 
 
-def _blue_green(job: Job) -> tuple[str, str]:
+def _followed(plan: Plan, state: RunState) -> tuple[str, ...]:
+    job = plan.job
+    if any(isinstance(step, DropCollection | DropVector) for step in plan.steps):
+        return ("What was removed is gone; a snapshot that was taken before can be recovered under another name.",)
+    if not state.cutover:
+        return (f"Nothing was brought back: {named(job.source_vector)} of {job.source} goes on serving.",)
+    kept = f"{job.source} is kept as it is." if job.mode == "blue-green" else f"{named(job.source_vector)} is kept."
+    return (f"{plan.follows} was taken back. {kept} To try again, make a new plan.",)
+
+
+def _blue_green(plan: Plan) -> tuple[str, str]:
+    job = plan.job
     return (
-        f"To go back, point the alias {job.name_in_use} at {job.source} again with one create_alias; writes made "
-        f"since the cutover are only in {job.target}.",
-        f"{job.source} is kept as it was. Delete it when nobody needs it any more: it holds disk and memory.",
+        f"To go back: changeover rollback {plan.id}. It brings what was written to {job.target} since the cutover to"
+        f" {job.source}, then points the alias at it.",
+        f"{job.source} is kept; it holds disk and memory. When nobody needs it any more: changeover cleanup {plan.id}.",
     )
 
 
-def _in_place(job: Job) -> tuple[str, str]:
+def _in_place(plan: Plan) -> tuple[str, str]:
+    job = plan.job
     if job.make(job.target_vector) is None:
         return (
             "To go back, let the application search the dense vector alone again; it was not touched.",
             "The new sparse vector holds disk and memory until it is removed.",
         )
     return (
-        f"To go back, let the application search {named(job.source_vector)} with the old model again; its "
-        "vectors are kept, but points written since hold them only if the application writes both.",
-        f"{named(job.source_vector)} is kept. It holds disk and memory until it is removed.",
+        f"To go back: changeover rollback {plan.id}. It fills {named(job.source_vector)} for points written since the"
+        " cutover, with the old model; then the application searches it again.",
+        f"{named(job.source_vector)} is kept; it holds disk and memory. From 1.19: changeover cleanup {plan.id}.",
     )

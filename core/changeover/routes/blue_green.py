@@ -72,7 +72,8 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
     ]
     if answers.cutover != "never":
         steps += takes_name(survey, job) if same_name(survey, answers) else _swaps(survey, answers, job)
-    return (*steps, *common.metadata(survey, job, job.target, run, probes))
+    back = () if same_name(survey, answers) else common.way_back(job, answers)
+    return (*steps, *common.metadata(survey, job, job.target, run, probes), *back)
 
 
 def same_name(survey: Survey, answers: Answers) -> bool:
@@ -143,7 +144,7 @@ def _vectors(survey: Survey, answers: Answers, job: plan.Job) -> dict[str, Any]:
         if vector.name in job.carry and vector.kind != "sparse"
     }
     for make in job.makes:
-        if not isinstance(make, plan.FromTerms):
+        if isinstance(make, plan.FromText | plan.FromVector):
             vectors[make.vector] = _new_dense(survey, answers, old, make)
     if answers.vector.reserve:
         size = answers.vector.reserve_dimension or job.dimension

@@ -15,6 +15,7 @@ from changeover.routes import made
 from changeover.routes.job import server_version, source_vector
 from changeover.routes.slices import slices
 from changeover.survey.model import Survey
+from changeover.words import duration
 
 RECORDED = ("provider", "name", "kind", "document_prefix", "query_prefix", "pooling", "normalise")
 FITTED_ON = 5_000
@@ -58,6 +59,16 @@ def catch_up(job: plan.Job) -> tuple[plan.Step, ...]:
 def sweep(job: plan.Job) -> tuple[plan.Step, ...]:
     """Late writes are brought over, also those of an application that was not stopped after all."""
     return (plan.Sweep(id="sweep", title="Bring late writes over"),)
+
+
+def way_back(job: plan.Job, answers: Answers) -> tuple[plan.Step, ...]:
+    """Keep the way back open after the cutover, where a window was asked for and something was replaced."""
+    seconds = answers.rollback.seconds
+    stays = job.mode == "in-place" and job.make(job.target_vector) is None
+    if not seconds or answers.cutover == "never" or stays:
+        return ()
+    title = f"Keep the way back open for {duration(seconds)}"
+    return (plan.OpenWayBack(id="open-way-back", title=title, window_s=seconds),)
 
 
 def proof(job: plan.Job, answers: Answers, probes: Probes) -> tuple[plan.Step, ...]:

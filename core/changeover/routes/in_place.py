@@ -46,13 +46,15 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
             plan.SwitchApplication(id="switch-application", title=common.switched(job), vector=job.target_vector)
         )
         made += common.sweep(job)
-    return (*made, *common.metadata(survey, job, job.source, run, probes))
+    recorded = common.metadata(survey, job, job.source, run, probes)
+    return (*made, *recorded, *common.way_back(job, answers))
 
 
 def _added(survey: Survey, answers: Answers, make: plan.Make) -> dict[str, Any]:
     """Body of the request that adds the vector: only size, distance, datatype, comparator and modifier are taken."""
     if isinstance(make, plan.FromTerms):
         return {"sparse": common.sparse_params(make)}
+    assert not isinstance(make, plan.Kept), "only the way back keeps vectors"
     body = common.dense_params(survey, answers, make)
     if (datatype := new_datatype(source_vector(survey, answers))) is not None and "multivector_config" not in body:
         body["datatype"] = datatype

@@ -38,7 +38,7 @@ def numbers(makes: tuple[Make, ...]) -> int:
     return sum(
         make.dimension * (TOKENS if isinstance(make, FromText) and make.multi else 1)
         for make in makes
-        if not isinstance(make, FromTerms)
+        if isinstance(make, FromText | FromVector)
     )
 
 

@@ -1,120 +1,172 @@
-"""`rollback`: a plan that brings back what a change of the storage replaced, applied once a name was typed."""
+"""`rollback`: what a run changed is brought back, once a name was typed: a storage, or the side that serves."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError, ExitCode, UsageError
-from changeover_tui.verbs.common import out, say, write_plan
+from changeover_tui.verbs.common import answers_given, out, say, write_plan
 
 if TYPE_CHECKING:
+    from changeover.decision.answers import Answers
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Plan
-    from changeover.survey.model import Survey
-    from changeover.wizard import Wizard
 
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
-    """Print and write the plan; with the typed name start its engine and follow it, else say how to apply it."""
+    """Print the plan; with the typed name start its engine (or ask the one that waits) and follow it."""
     from changeover.engine.folder import find
-    from changeover.plan.text import as_text
-    from changeover.wizard import Wizard
-    from changeover_tui.verbs.apply import follow, refuse_begun
+    from changeover.plan.model import ChangeStorage
 
     folder = find(options.name, environ)
     done = folder.plan()
-    _refuse(folder, done)
+    if any(isinstance(step, ChangeStorage) for step in done.steps):
+        return _storage(options, environ, folder, done)
+    return _side(options, environ, folder, done)
+
+
+def _storage(options: argparse.Namespace, environ: dict[str, str], folder: RunFolder, done: Plan) -> int:
+    from changeover.engine.folder import RunFolder, runs_root
+    from changeover.plan.text import as_text
+    from changeover.wizard import Wizard
+    from changeover_tui.verbs import storage_back
+    from changeover_tui.verbs.apply import follow, refuse_begun
+
+    storage_back.refuse(folder, done)
     wizard = Wizard(done.job.access, environ)
-    plan = asyncio.run(_way_back(wizard, done))
-    refuse_begun(_folder_of(plan, environ))
+    plan = asyncio.run(storage_back.plan(wizard, done))
+    refuse_begun(RunFolder(runs_root(environ) / plan.id))
     out(as_text(plan))
     path = Path(options.output or f"{plan.id}.plan.json")
     write_plan(path, plan)
-    if not _confirmed(options.confirm, plan.job.name_in_use):
+    if not confirmed(options.confirm, plan.job.name_in_use, "bring it back now"):
         say(f"nothing was sent; bring it back with: changeover apply {path}")
         return int(ExitCode.DONE)
     return follow(wizard.start(plan, frozenset()), environ, detach=options.detach)
 
 
-def _folder_of(plan: Plan, environ: Mapping[str, str]) -> RunFolder:
-    from changeover.engine.folder import RunFolder, runs_root
+def _side(options: argparse.Namespace, environ: dict[str, str], folder: RunFolder, done: Plan) -> int:
+    from changeover.engine.launch import running_pid, start
+    from changeover_tui.verbs.apply import follow
 
-    return RunFolder(runs_root(environ) / plan.id)
+    _refuse_unfinished(folder)
+    back = _open_one(folder) if not options.set else None
+    if back is None:
+        back = _planned(options, environ, folder, done)
+    elif not confirmed(options.confirm, back.plan().job.name_in_use, "go back now"):
+        say(f"nothing was changed; the way back is open: changeover watch {back.name}")
+        return int(ExitCode.DONE)
+    if back is None:
+        say(f"nothing was changed; go back with: changeover rollback {folder.name} --confirm NAME")
+        return int(ExitCode.DONE)
+    _accept(back, options.accept)
+    if running_pid(back) is None:
+        start(back, environ)
+    if options.detach:
+        say(f"started: {back.name}; when it is ready: changeover control {back.name} cutover --confirm NAME")
+        return follow(back, environ, detach=True)
+    return _go_back(back)
 
 
-def _refuse(folder: RunFolder, done: Plan) -> None:
-    """Raises BlockedError or UsageError when this run has nothing that can be brought back, or still works."""
+def _go_back(back: RunFolder) -> int:
+    """Follow until every lamp is on, ask for the cutover, which was confirmed already, and follow to the end."""
+    from changeover_tui.plain import attend
+
+    code = attend.attend(back, say, on_ready=lambda _: True, starting=True)
+    if back.report.exists():
+        out(str(back.report))
+    return code
+
+
+def _refuse_unfinished(folder: RunFolder) -> None:
+    """Raises BlockedError when the run works still or did not get to its cutover."""
     from changeover.engine.launch import running_pid
-    from changeover.plan.model import ChangeStorage
     from changeover_tui.plan_words import way_back
 
-    state = folder.state()
-    changes = {step.id for step in done.steps if isinstance(step, ChangeStorage)}
-    if not changes:
-        how = way_back(done, state, folder.name)
-        raise UsageError(f"{folder.name}: rollback brings back a change of the storage; for this run: {how}")
-    pid = running_pid(folder)
+    pid, state = running_pid(folder), folder.state()
+    if state.cutover is None:
+        raise BlockedError(f"{folder.name}: {way_back(folder.plan(), state, folder.name)}")
     if pid is not None:
         raise BlockedError(f"{folder.name}: an engine (pid {pid}) works on it; `changeover control {folder.name} stop`")
-    if all(step.status == "waiting" for step in state.steps if step.id in changes):
-        raise BlockedError(
-            f"{folder.name}: it did not get so far as to change anything; there is nothing to bring back"
-        )
 
 
-async def _way_back(wizard: Wizard, done: Plan) -> Plan:
-    """The plan, made for the cluster as it is now; raises BlockedError when the change is no longer in force."""
-    import msgspec
+def back_runs(folder: RunFolder) -> list[RunFolder]:
+    """The ways back from this run that were begun, the latest last."""
+    from changeover.engine.folder import RunFolder
+    from changeover.engine.steps.way_back import back_name
 
-    from changeover.plan import file as plan_file
-    from changeover.plan.drift import fingerprint
-    from changeover.plan.model import ChangeStorage
-    from changeover.routes.quantization import way_back
+    found: list[RunFolder] = []
+    number = 1
+    while True:
+        tail = "" if number == 1 else f"-{number}"
+        path = folder.path.with_name(back_name(folder.name) + tail)
+        if not (path / "plan.json").exists():
+            return found
+        found.append(RunFolder(path))
+        number += 1
 
-    back = way_back(done)
+
+def _open_one(folder: RunFolder) -> RunFolder | None:
+    """The way back that is open; None when none is. Raises BlockedError when the run was taken back already."""
+    for back in reversed(back_runs(folder)):
+        state = back.state()
+        if state.status != "finished":
+            return back
+        if state.cutover is not None:
+            raise BlockedError(f"{folder.name}: it was taken back already by {back.name}; make a new plan to go on")
+    return None
+
+
+def _planned(options: argparse.Namespace, environ: dict[str, str], folder: RunFolder, done: Plan) -> RunFolder | None:
+    """A new run for the way back, written down; None when nobody confirmed it."""
+    from changeover.engine.folder import RunFolder
+    from changeover.engine.steps.way_back import back_name
+    from changeover.plan.text import as_text
+
+    number = len(back_runs(folder)) + 1
+    name = back_name(folder.name) + ("" if number == 1 else f"-{number}")
+    plan = asyncio.run(_plan(environ, folder.name, done, answers_given(None, options.set), name))
+    out(as_text(plan))
+    if options.output:
+        write_plan(Path(options.output), plan)
+    if not confirmed(options.confirm, plan.job.name_in_use, "go back now"):
+        return None
+    return RunFolder.create(plan, environ, folder.path.with_name(name))
+
+
+async def _plan(environ: dict[str, str], run: str, done: Plan, given: Answers, name: str) -> Plan:
+    from changeover.cluster.connect import open_gateway
+    from changeover.engine.sides import sides_of
+    from changeover.routes.way_back import build
+
+    gateway = await open_gateway(done.job.access, environ)
     try:
-        say(f"reading {done.job.source} ...")
-        survey = await wizard.take_survey(done.job.source)
+        sides = await sides_of(gateway, done)
     finally:
-        await wizard.close()
-    for step in done.steps:
-        if isinstance(step, ChangeStorage) and not in_force(survey, step.request.body):
-            if in_force(survey, step.undo.body):
-                raise BlockedError(f"{done.job.source}: the former configuration is in force already; nothing to do")
-            raise BlockedError(
-                f"{done.job.source}: its storage was changed again after this run; look with"
-                f" `changeover inspect {done.job.source}` and make a plan for what it is now"
-            )
-    return plan_file.seal(msgspec.structs.replace(back, fingerprint=fingerprint(survey, back.job), hash=""))
+        await gateway.close()
+    return build(done, sides, given.old_model or done.job.old_model, run=run, name=name)
 
 
-def in_force(survey: Survey, body: Mapping[str, Any]) -> bool:
-    """Whether the collection has what this body of a PATCH asked for; values that the server filled in do not count."""
-    whole = _holds(survey.config.get("quantization_config"), body.get("quantization_config"))
-    own = {vector.name: vector.params.get("quantization_config") for vector in survey.vectors}
-    asked = body.get("vectors") or {}
-    return whole and all(_holds(own.get(name), wanted.get("quantization_config")) for name, wanted in asked.items())
+def _accept(back: RunFolder, codes: list[str]) -> None:
+    """Keep what was accepted for the engine that is started next."""
+    from changeover.engine.folder import write_private
+    from changeover.routes.way_back import LACKING_CODE
+
+    unknown = sorted(set(codes) - {LACKING_CODE})
+    if unknown:
+        raise UsageError(f"--accept {', '.join(unknown)}: only {LACKING_CODE} can be accepted here")
+    if codes:
+        write_private(back.path / "accepted.txt", f"{LACKING_CODE}\n".encode())
 
 
-def _holds(there: Any, wanted: Any) -> bool:
-    if wanted is None:
-        return True
-    if wanted == "Disabled":
-        return not there
-    if isinstance(wanted, Mapping):
-        return isinstance(there, Mapping) and all(_holds(there.get(key), value) for key, value in wanted.items())
-    return bool(there == wanted)
-
-
-def _confirmed(given: str | None, name: str) -> bool:
+def confirmed(given: str | None, name: str, what: str) -> bool:
     """Whether the name was given or typed; UsageError when another one was given."""
     if given is None and sys.stdin.isatty():
-        sys.stderr.write(f"Type {name} to bring it back now, or Enter to leave it as it is: ")
+        sys.stderr.write(f"Type {name} to {what}, or Enter to leave it as it is: ")
         sys.stderr.flush()
         return sys.stdin.readline().strip() == name
     if given is not None and given != name:

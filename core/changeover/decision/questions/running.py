@@ -86,4 +86,15 @@ RUNNING: tuple[Question, ...] = (
             Choice(value="never", label="Nobody, only prepare", consequence="both sides stay; no name changes"),
         ),
     ),
+    Question(
+        id="rollback.window",
+        prompt="How long is the way back kept open after the cutover?",
+        help=(
+            "A duration such as 24h. Meanwhile a run of its own brings every write to the old side too, so that going"
+            " back takes seconds and loses nothing. With 0 `changeover rollback RUN` does that when you ask for it."
+        ),
+        kind="text",
+        group="cutover",
+        optional=True,
+    ),
 )

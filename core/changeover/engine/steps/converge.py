@@ -81,9 +81,9 @@ async def pass_with_suspects(
 
 
 def slices_of(ctx: Context) -> tuple[Slice, ...]:
-    """The slices of the plan's load: passes use the same parts."""
+    """The slices of the plan's load (or first catch-up): passes use the same parts."""
     for step in ctx.plan.steps:
-        if isinstance(step, Load):
+        if isinstance(step, Load | CatchUp) and step.slices:
             return step.slices
     return (Slice(number=0),)
 

@@ -13,15 +13,23 @@ from changeover.engine.steps.converge import calm_bound, describe, one_pass
 from changeover.engine.steps.schema import send
 from changeover.engine.steps.wait_green import look, words
 from changeover.errors import BlockedError
-from changeover.plan.model import AwaitCutover, SwapAlias, SwitchApplication
+from changeover.plan.model import AwaitCutover, SwapAlias, SwitchApplication, Verify
+from changeover.words import duration
 
 POLL_S = 0.5
 REST_S = 3.0
 """Least pause between two catch-up passes while the cutover waits; also twice the last pass's own time."""
 
 
+class WindowEndedError(Exception):
+    """Nobody asked for the cutover while its window was open: the run ends here, and that is no failure."""
+
+
 async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
-    """Stay caught up until a person asks for the cutover (or, when-ready, until every lamp is on)."""
+    """Stay caught up until a person asks for the cutover (or, when-ready, until every lamp is on).
+
+    Raises WindowEndedError when the step has a window and it is over.
+    """
     if step.mode == "never":
         return "no cutover was planned; both sides stay"
     assert ctx.desk is not None
@@ -47,6 +55,9 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
                 return "asked for by a person"
         if step.mode == "when-ready" and shown and all(lamp.on for lamp in shown):
             return "every lamp is on"
+        began = ctx.state.step(step.id).started_at
+        if step.window_s and began is not None and ctx.clock() > began + step.window_s:
+            raise WindowEndedError(f"the window of {duration(step.window_s)} ended; nothing was brought back")
         await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
 
 
@@ -92,21 +103,22 @@ async def _lamps(ctx: Context, found: ev.Differences) -> tuple[ev.Lamp, ...]:
     now = await look(ctx, ctx.job.target)
     green = now is not None and now.color == "green" and not now.error
     bound = calm_bound(ctx)
-    verified = ctx.state.verified
     lamps = [
         ev.Lamp(name="collection green", on=green, detail=words(now) if now else "the server does not answer"),
         ev.Lamp(name="caught up", on=found.total <= bound, detail=f"last pass: {describe(found)} (at most {bound})"),
-        ev.Lamp(
-            name="verified",
-            on=verified is not None and not verified.problems,
-            detail=f"{verified.target_points:,} points" if verified else "not verified",
-        ),
-        _quality_lamp(ctx),
     ]
+    if any(isinstance(step, Verify) for step in ctx.plan.steps):
+        lamps += [_verified_lamp(ctx), _quality_lamp(ctx)]
     swap = next((s for s in ctx.plan.steps if isinstance(s, SwapAlias)), None)
     if swap is not None:
         lamps.append(await _alias_lamp(ctx, swap))
     return tuple(lamps)
+
+
+def _verified_lamp(ctx: Context) -> ev.Lamp:
+    verified = ctx.state.verified
+    on = verified is not None and not verified.problems
+    return ev.Lamp(name="verified", on=on, detail=f"{verified.target_points:,} points" if verified else "not verified")
 
 
 def _quality_lamp(ctx: Context) -> ev.Lamp:

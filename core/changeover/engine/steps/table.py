@@ -13,10 +13,12 @@ from changeover.engine.steps import (
     load,
     matrix,
     offline,
+    removal,
     schema,
     storage,
     verify,
     wait_green,
+    way_back,
 )
 from changeover.plan import model as plan
 
@@ -45,4 +47,8 @@ STEPS: dict[type, StepFunction] = {
     plan.CreateTextIndex: schema.create_text_index,
     plan.TakeSnapshot: offline.take_snapshot,
     plan.ReplaceByAlias: offline.replace_by_alias,
+    plan.CountLacking: way_back.count_lacking,
+    plan.OpenWayBack: way_back.open_way_back,
+    plan.DropCollection: removal.drop_collection,
+    plan.DropVector: removal.drop_vector,
 }

@@ -1,0 +1,101 @@
+"""The way back: what it would cost without the old model, and a run that keeps it open after the cutover."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from changeover.engine import launch, scans
+from changeover.engine.context import Context
+from changeover.engine.folder import RunFolder
+from changeover.engine.sides import sides_of
+from changeover.engine.steps.converge import slices_of
+from changeover.errors import BlockedError
+from changeover.plan.model import CountLacking, OpenWayBack, Slice
+from changeover.routes import way_back as route
+from changeover.words import duration
+
+if TYPE_CHECKING:
+    from changeover.cluster.api import Filter, Page
+    from changeover.survey.model import PointId
+
+NAMED = 5
+
+
+async def count_lacking(ctx: Context, step: CountLacking) -> str:
+    """Say which points would have no vector of the old model; raises BlockedError unless that was accepted."""
+    ids = await asyncio.to_thread(_lacking, ctx)
+    if not ids:
+        return "every point has its old vector"
+    some = ", ".join(map(str, ids[:NAMED])) + (", ..." if len(ids) > NAMED else "")
+    found = f"{len(ids):,} points written since the cutover would lack {_old(ctx)}: {some}"
+    if route.LACKING_CODE in ctx.accepted:
+        ctx.log(f"{found} (accepted)", "warning")
+        return found
+    raise BlockedError(
+        f"{route.LACKING_CODE}: {found}; searches would not find them. Give the old model"
+        f" (`changeover rollback {ctx.plan.follows} --set old_model.provider=... --set old_model.name=...`),"
+        f" or go on with `--accept {route.LACKING_CODE}`"
+    )
+
+
+async def open_way_back(ctx: Context, step: OpenWayBack) -> str:
+    """Write the plan of the way back and start its engine; both may be there already after a crash."""
+    name = back_name(ctx.folder.name)
+    folder = RunFolder(ctx.folder.path.with_name(name))
+    if not (folder.path / "plan.json").exists():
+        done, old_model = ctx.plan, ctx.job.old_model
+        plan = route.build(
+            done, await sides_of(ctx.gateway, done), old_model, run=ctx.folder.name, name=name, window_s=step.window_s
+        )
+        accepted = frozenset({route.LACKING_CODE}) if old_model is None else frozenset[str]()
+        RunFolder.create(plan, ctx.environ, folder.path, accepted=accepted)
+    if launch.running_pid(folder) is None and folder.state().status != "finished":
+        launch.start(folder, ctx.environ)
+    return f"open for {duration(step.window_s)}: `changeover rollback {ctx.folder.name}`"
+
+
+def back_name(run: str) -> str:
+    """The name of the run that takes another one back."""
+    return f"{run}-back"
+
+
+def _lacking(ctx: Context) -> list[PointId]:
+    found: list[PointId] = []
+    for part in slices_of(ctx):
+        found += _changed(ctx, part) if not ctx.in_place else _absent(ctx, part)
+    return found
+
+
+def _changed(ctx: Context, part: Slice) -> list[PointId]:
+    """Points of the side that serves that are new, or have another text, since the cutover."""
+
+    def read(cursor: PointId | None, size: int) -> Page:
+        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=True)
+
+    found: list[PointId] = []
+    low = part.start
+    for page, rows, following, last in scans.walk(ctx, part, read):
+        high = part.end if last else following
+        known = ctx.ledger.between(low, high)
+        low = high
+        kinds = ((page.ids[row], scans.compare(ctx, page, row, known.get(page.ids[row]))) for row in rows)
+        found += [point_id for point_id, kind in kinds if kind in ("new", "edited")]
+    return found
+
+
+def _absent(ctx: Context, part: Slice) -> list[PointId]:
+    """In place: points that have the vector that serves, and not the old one."""
+    chosen: Filter = {
+        "must": [{"has_vector": ctx.job.source_vector}],
+        "must_not": [{"has_vector": ctx.job.target_vector}],
+    }
+
+    def read(cursor: PointId | None, size: int) -> Page:
+        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=False, filter=chosen)
+
+    return [page.ids[row] for page, rows, _, _ in scans.walk(ctx, part, read) for row in rows]
+
+
+def _old(ctx: Context) -> str:
+    return f"vector {ctx.job.target_vector}" if ctx.job.target_vector else "the old vector"

@@ -1,0 +1,253 @@
+"""The way back and the cleanup on the sandbox: nothing written before or after the cutover is lost on the way."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from changeover.decision.answers import RollbackAnswer, TargetAnswer, VectorAnswer
+from changeover.embed.protocol import load
+from changeover.engine import control
+from changeover.engine.folder import RunFolder
+from changeover.engine.state import RunState
+from changeover.errors import ExitCode
+from changeover.plan.model import Plan
+from changeover.sandbox.server import start
+from changeover_tui import cli
+from tests.engine import live
+from tests.engine.small_world import ACCEPTED, NEW, OLD, World, kill_leftovers, same
+
+pytestmark = pytest.mark.slow
+
+LIVE = "small_live"
+TARGET = "small_v2"
+DOCUMENTS = 120
+
+
+@contextmanager
+def world_on(
+    generation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **world: Any
+) -> Iterator[tuple[World, dict[str, str]]]:
+    environ = live.environ_for(tmp_path / "runs")
+    monkeypatch.setenv("CHANGEOVER_RUNS", str(tmp_path / "runs"))
+    with start(generation, tmp_path / "server") as server:
+        made = World(server.url, folder=tmp_path, documents=DOCUMENTS, **world)
+        try:
+            yield made, environ
+        finally:
+            kill_leftovers(environ)
+            made.close()
+
+
+def begun(world: World, environ: dict[str, str], route: str, **answers: Any) -> tuple[Plan, RunFolder]:
+    """A run that waits for its cutover."""
+    given = world.answers(route=route, model=NEW, target=TargetAnswer(collection=TARGET), **answers)
+    plan = world.plan(given, environ)
+    run = RunFolder.create(plan, environ, accepted=ACCEPTED | {finding.code for finding in plan.findings})
+    live.start(run, environ)
+    live.wait_for(run, lambda state: state.ready is not None and state.ready.ready)
+    return plan, run
+
+
+def cut_over(run: RunFolder, name: str) -> None:
+    control.ask(run.control, "cutover", name)
+    live.wait_for(run, lambda state: state.cutover is not None)
+
+
+def finished(run: RunFolder) -> RunState:
+    state = live.wait_for(run, lambda state: state.status == "finished")
+    live.wait_until_gone(run)
+    return state
+
+
+class Application:
+    """Writes one side by its name and its model, and remembers every acknowledged write in the world's points."""
+
+    def __init__(self, world: World, collection: str, vector: str, model: Any, seed: int) -> None:
+        self.world, self.collection, self.vector, self.chance = world, collection, vector, random.Random(seed)
+        self.model = load(model)
+
+    def put(self, payloads: dict[Any, dict[str, Any]]) -> None:
+        vectors = self.model.embed_documents([payload["text"] for payload in payloads.values()]).tolist()
+        points = [
+            {"id": i, "payload": payload, "vector": {self.vector: vector}}
+            for (i, payload), vector in zip(payloads.items(), vectors, strict=True)
+        ]
+        self.world.send("PUT", f"/collections/{self.collection}/points?wait=true", {"points": points})
+        self.world.points |= {i: (payload, []) for i, payload in payloads.items()}
+
+    def edit(self, ids: list[Any]) -> None:
+        """Another text."""
+        self.put({i: {**self.payload(i), "text": f"{self.payload(i)['text']} edit {self.number()}"} for i in ids})
+
+    def touch(self, ids: list[Any]) -> None:
+        """Another payload, the same text."""
+        self.put({i: {**self.payload(i), "seen": self.number()} for i in ids})
+
+    def insert(self, first: int, count: int) -> None:
+        self.put({i: {"text": f"inserted {i} {self.number()}", "module": "late"} for i in range(first, first + count)})
+
+    def delete(self, ids: list[Any]) -> None:
+        self.world.send("POST", f"/collections/{self.collection}/points/delete?wait=true", {"points": ids})
+        for i in ids:
+            del self.world.points[i]
+
+    def payload(self, point_id: Any) -> dict[str, Any]:
+        return self.world.points[point_id][0]
+
+    def number(self) -> int:
+        return self.chance.randrange(10**6)
+
+
+def old_side_is_whole(world: World, without: set[Any] = frozenset()) -> None:  # type: ignore[assignment]
+    """Ids, payloads, and every old vector a fresh embedding of the text as it is now."""
+    stored = world.stored(world.collection)
+    world.check_points(stored)
+    ids = [i for i in stored if i not in without]
+    fresh = load(OLD).embed_documents([stored[i]["payload"]["text"] for i in ids])
+    wrong = [i for i, row in zip(ids, fresh, strict=True) if not same(stored[i]["vector"][world.vector], row)]
+    assert not wrong, f"not the old vector of its text: {wrong[:5]}"
+
+
+def payload_writer(world: World, ids: list[Any], stop: threading.Event) -> threading.Thread:
+    """Somebody who sets payloads through the alias all the while: it needs no vector, so that both sides take it."""
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(0.05):
+            number += 1
+            i = ids[number % len(ids)]
+            body = {"points": [i], "payload": {"during": number}}
+            world.send("POST", f"/collections/{LIVE}/points/payload?wait=true", body)
+            world.points[i] = ({**world.points[i][0], "during": number}, [])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    return thread
+
+
+def test_sweep_and_rollback_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world_on("1.17", tmp_path, monkeypatch, alias=LIVE) as (world, environ):
+        plan, run = begun(world, environ, "blue-green")
+        ids = sorted(world.points, key=str)
+        old = Application(world, world.collection, world.vector, OLD, 1)
+        cut_over(run, LIVE)
+        old.edit(ids[:20])  # 50 writes that still reach the old side
+        old.insert(900_000, 15)
+        old.delete(ids[20:35])
+        finished(run)
+        world.check_points(world.stored(TARGET))
+
+        new = Application(world, LIVE, plan.job.target_vector, NEW, 2)
+        new.insert(910_000, 100)
+        for begin in range(35, 115, 20):  # 500 writes to the new side: some of them again and again
+            new.edit(ids[begin : begin + 20])
+            new.touch(ids[begin : begin + 20])
+        new.edit(list(range(900_000, 900_015)))
+        new.delete(list(range(910_000, 910_020)))
+        for _ in range(11):
+            new.touch(ids[:20])
+
+        straggler = Application(world, world.collection, world.vector, OLD, 3)
+        straggler.edit([ids[116]])  # after the sweep: the new side does not know it, the old one keeps it
+        stop = threading.Event()
+        writer = payload_writer(world, ids[60:80], stop)
+        try:
+            assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.DONE
+        finally:
+            stop.set()
+            writer.join()
+        back = RunFolder(run.path.with_name(f"{run.name}-back"))
+        state = back.state()
+        assert state.failures == 0 and state.searches > 0
+        assert world.send("GET", "/aliases")["aliases"] == [{"alias_name": LIVE, "collection_name": world.collection}]
+        old_side_is_whole(world)
+        assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.BLOCKED
+        assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
+        assert world.stored(world.collection)
+
+
+def test_rollback_in_place_fills_the_old_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world_on("1.18", tmp_path, monkeypatch) as (world, environ):
+        window = RollbackAnswer(window="1h")
+        plan, run = begun(world, environ, "in-place", vector=VectorAnswer(name="better"), rollback=window)
+        cut_over(run, world.name)
+        finished(run)
+        ids = sorted(world.points, key=str)
+        new = Application(world, world.collection, "better", NEW, 2)
+        new.edit(ids[:30])  # a whole point with the new vector alone: the old one is gone
+        new.insert(900_000, 10)
+        vectors = [{"id": i, "vector": {"better": [0.1] * plan.job.dimension}} for i in ids[40:50]]
+        world.send("PUT", f"/collections/{world.collection}/points/vectors?wait=true", {"points": vectors})
+        for i in ids[40:50]:  # another text beside the old vector of the former one
+            text = {"text": f"quite another text {i}"}
+            body = {"points": [i], "payload": text}
+            world.send("POST", f"/collections/{world.collection}/points/payload?wait=true", body)
+            world.points[i] = ({**world.points[i][0], **text}, [])
+        assert cli.main(["rollback", run.name, "--confirm", world.name]) == ExitCode.DONE
+        old_side_is_whole(world)
+        assert cli.main(["cleanup", run.name, "--confirm", "text"]) == ExitCode.BLOCKED
+
+
+def test_without_the_old_model_nothing_happens_before_it_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with world_on("1.18", tmp_path, monkeypatch, alias=LIVE) as (world, environ):
+        plan, run = begun(world, environ, "blue-green", old_model=None)
+        cut_over(run, LIVE)
+        finished(run)
+        ids = sorted(world.points, key=str)
+        new = Application(world, LIVE, plan.job.target_vector, NEW, 2)
+        new.edit(ids[:3])
+        new.touch(ids[3:6])
+        new.insert(900_000, 2)
+        before = world.stored(world.collection)
+        assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.BLOCKED
+        said = capsys.readouterr().err
+        assert "no-old-vector: 5 points written since the cutover would lack vector text" in said
+        assert world.stored(world.collection) == before
+        assert world.send("GET", "/aliases")["aliases"][0]["collection_name"] == TARGET
+        assert cli.main(["rollback", run.name, "--confirm", LIVE, "--accept", "no-old-vector"]) == ExitCode.DONE
+        lacking = {*ids[:3], 900_000, 900_001}
+        stored = world.stored(world.collection)
+        assert {i for i in stored if world.vector not in stored[i]["vector"]} == lacking
+        old_side_is_whole(world, lacking)
+
+
+def test_cleanup_brings_late_writes_over_before_it_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world_on("1.19", tmp_path, monkeypatch, alias=LIVE) as (world, environ):
+        _, run = begun(world, environ, "blue-green", rollback=RollbackAnswer(window="5s"))
+        assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
+        cut_over(run, LIVE)
+        finished(run)
+        assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
+        back = finished(RunFolder(run.path.with_name(f"{run.name}-back")))
+        assert back.cutover is None and back.finished is not None and "window of 5 s ended" in back.finished.summary
+        straggler = Application(world, world.collection, world.vector, OLD, 3)
+        straggler.insert(900_000, 3)
+        straggler.edit(sorted(world.points, key=str)[:3])
+        assert cli.main(["cleanup", run.name, "--confirm", LIVE]) == ExitCode.USAGE
+        assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.DONE
+        names = [entry["name"] for entry in world.send("GET", "/collections")["collections"]]
+        assert names == [TARGET]
+        world.check_points(world.stored(TARGET))
+        assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.BLOCKED
+
+
+def test_cleanup_in_place_removes_the_vector_from_119(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with world_on("1.19", tmp_path, monkeypatch) as (world, environ):
+        _, run = begun(world, environ, "in-place", vector=VectorAnswer(name="better"))
+        cut_over(run, world.name)
+        finished(run)
+        assert cli.main(["cleanup", run.name, "--confirm", "text"]) == ExitCode.DONE
+        stored = world.stored(world.collection)
+        world.check_points(stored)
+        assert all(list(point["vector"]) == ["better"] for point in stored.values())

@@ -1,0 +1,75 @@
+"""The way back from a change of the storage: a plan for the cluster as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from changeover.errors import BlockedError
+from changeover_tui.verbs.common import say
+
+if TYPE_CHECKING:
+    from changeover.engine.folder import RunFolder
+    from changeover.plan.model import Plan
+    from changeover.survey.model import Survey
+    from changeover.wizard import Wizard
+
+
+def refuse(folder: RunFolder, done: Plan) -> None:
+    """Raises BlockedError when this run has nothing that can be brought back, or still works."""
+    from changeover.engine.launch import running_pid
+    from changeover.plan.model import ChangeStorage
+
+    state = folder.state()
+    changes = {step.id for step in done.steps if isinstance(step, ChangeStorage)}
+    pid = running_pid(folder)
+    if pid is not None:
+        raise BlockedError(f"{folder.name}: an engine (pid {pid}) works on it; `changeover control {folder.name} stop`")
+    if all(step.status == "waiting" for step in state.steps if step.id in changes):
+        raise BlockedError(
+            f"{folder.name}: it did not get so far as to change anything; there is nothing to bring back"
+        )
+
+
+async def plan(wizard: Wizard, done: Plan) -> Plan:
+    """The plan, made for the cluster as it is now; raises BlockedError when the change is no longer in force."""
+    import msgspec
+
+    from changeover.plan import file as plan_file
+    from changeover.plan.drift import fingerprint
+    from changeover.plan.model import ChangeStorage
+    from changeover.routes.quantization import way_back
+
+    back = way_back(done)
+    try:
+        say(f"reading {done.job.source} ...")
+        survey = await wizard.take_survey(done.job.source)
+    finally:
+        await wizard.close()
+    for step in done.steps:
+        if isinstance(step, ChangeStorage) and not in_force(survey, step.request.body):
+            if in_force(survey, step.undo.body):
+                raise BlockedError(f"{done.job.source}: the former configuration is in force already; nothing to do")
+            raise BlockedError(
+                f"{done.job.source}: its storage was changed again after this run; look with"
+                f" `changeover inspect {done.job.source}` and make a plan for what it is now"
+            )
+    return plan_file.seal(msgspec.structs.replace(back, fingerprint=fingerprint(survey, back.job), hash=""))
+
+
+def in_force(survey: Survey, body: Mapping[str, Any]) -> bool:
+    """Whether the collection has what this body of a PATCH asked for; values that the server filled in do not count."""
+    whole = _holds(survey.config.get("quantization_config"), body.get("quantization_config"))
+    own = {vector.name: vector.params.get("quantization_config") for vector in survey.vectors}
+    asked = body.get("vectors") or {}
+    return whole and all(_holds(own.get(name), wanted.get("quantization_config")) for name, wanted in asked.items())
+
+
+def _holds(there: Any, wanted: Any) -> bool:
+    if wanted is None:
+        return True
+    if wanted == "Disabled":
+        return not there
+    if isinstance(wanted, Mapping):
+        return isinstance(there, Mapping) and all(_holds(there.get(key), value) for key, value in wanted.items())
+    return bool(there == wanted)
