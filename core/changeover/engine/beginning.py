@@ -7,9 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from changeover.engine.ledger import Ledger, Mark
-from changeover.engine.recipe import reads
 from changeover.errors import UsageError
-from changeover.plan.model import Plan
+from changeover.plan.model import FromVector, Plan
 
 
 def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
@@ -27,7 +26,7 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
         source.backup(copy)
         if plan.job.makes != done.job.makes:
             copy.execute("DELETE FROM points WHERE mark = ?", (int(Mark.SKIPPED),))
-            if reads(done.job):
+            if any(isinstance(make, FromVector) for make in done.job.makes):
                 copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x''", (int(Mark.TRUSTED),))
             else:
                 copy.execute("UPDATE points SET mark = ? WHERE mark = ?", (int(Mark.WRITTEN), int(Mark.PARTIAL)))
