@@ -181,6 +181,15 @@ class MemoryCluster:
                 self.collections[name].pop(point_id, None)
         self._maybe_fail(before=False)
 
+    def delete_vectors(self, name: str, ids: Sequence[PointId], vectors: Sequence[str]) -> None:
+        self._maybe_fail(before=True)
+        with self.lock:
+            for point_id in ids:
+                if point_id in self.collections[name]:
+                    for vector in vectors:
+                        self.collections[name][point_id][1].pop(vector, None)
+        self._maybe_fail(before=False)
+
     def _write_checks(self, points: int) -> None:
         self._maybe_fail(before=True)
         if points > self.largest_batch:

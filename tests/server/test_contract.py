@@ -150,6 +150,12 @@ async def test_an_update_leaves_the_rest_of_the_point_alone(gateway: QdrantGatew
         found = {p.id: p for p in await gateway.retrieve(name, [3, 4], vectors=True)}
         assert found[3].vectors["new"] == [3, 3], "the guard leaves a point alone that has the vector"
         assert found[4].vectors["new"] == [9, 9]
+    wire.delete_vectors(name, [2], ["new"])
+    wire.delete_vectors(name, [], ["new"])
+    assert (await gateway.retrieve(name, [2], vectors=True))[0].vectors == {"old": [2, 1]}
+    with pytest.raises(ClusterError) as gone:
+        wire.delete_vectors(name, [3, 999], ["new"])
+    assert gone.value.action is Action.MISSING
     wire.delete(name, [1, 2, 999])
     assert await gateway.count(name) == 3
 

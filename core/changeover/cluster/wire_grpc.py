@@ -250,6 +250,18 @@ class GrpcWire:
         request.points.points.ids.extend(point_id(point) for point in ids)
         self._written(self._call("Delete", request, f"delete from {name}"), f"delete from {name}")
 
+    def delete_vectors(self, name: str, ids: Sequence[PointId], vectors: Sequence[str]) -> None:
+        """Take vectors away from points."""
+        from qdrant_client import grpc as messages
+
+        if not ids:
+            return
+        request = messages.DeletePointVectors(collection_name=name, wait=True)
+        request.points_selector.points.ids.extend(point_id(point) for point in ids)
+        request.vectors.names.extend(vectors)
+        where = f"delete vectors of {name}"
+        self._written(self._call("DeleteVectors", request, where), where)
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

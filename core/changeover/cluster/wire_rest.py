@@ -135,6 +135,12 @@ class RestWire:
             return
         self._write("POST", f"/collections/{segment(name)}/points/delete?wait=true", {"points": list(ids)})
 
+    def delete_vectors(self, name: str, ids: Sequence[PointId], vectors: Sequence[str]) -> None:
+        """Take vectors away from points."""
+        if ids:
+            body = {"points": list(ids), "vector": list(vectors)}
+            self._write("POST", f"/collections/{segment(name)}/points/vectors/delete?wait=true", body)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

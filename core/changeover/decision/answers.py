@@ -135,6 +135,8 @@ class Limits(_Group, frozen=True, kw_only=True):
     """Points per second at most; None for no limit."""
     spend: float | None = None
     """Money at most, in the currency of the model's price."""
+    thorough: bool | None = None
+    """Whether catch-up also reads the carried vectors, for applications that update them alone."""
 
 
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}

@@ -139,6 +139,7 @@ TREE: tuple[Row, ...] = (
     Row("limits.batch", when.writes, take.batch, says.limits),
     Row("limits.streams", when.writes, _plainly(STREAMS), says.limits),
     Row("limits.rate", when.writes, NOTHING, says.limits),
+    Row("limits.thorough", when.carries, _plainly(False), says.limits),
     Row("limits.spend", when.model_priced, NOTHING, says.money),
     Row("queries.file", when.old_matters, NOTHING, says.queries),
     Row("queries.title_field", when.without_queries, NOTHING, says.queries),

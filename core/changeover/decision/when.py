@@ -195,6 +195,13 @@ def in_mode(mode: Mode) -> When:
     return lambda survey, answers, probes: writes(survey, answers, probes) and choose(survey, answers).mode == mode
 
 
+def carries(survey: Survey, answers: Answers, probes: Probes) -> bool:
+    """Other vectors are copied into a new collection while the application writes."""
+    return (
+        len(survey.vectors) > 1 and serves(survey, answers, probes) and in_mode("blue-green")(survey, answers, probes)
+    )
+
+
 def two_modes(survey: Survey, answers: Answers, probes: Probes) -> bool:
     """There is a way to choose, or none is open and the reasons are to be seen."""
     return writes(survey, answers, probes)

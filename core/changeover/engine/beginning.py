@@ -26,7 +26,7 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
         source.backup(copy)
         if plan.job.makes != done.job.makes:
             copy.execute("DELETE FROM points WHERE mark = ?", (int(Mark.SKIPPED),))
-            if any(isinstance(make, FromVector) for make in done.job.makes):
+            if done.job.thorough or any(isinstance(make, FromVector) for make in done.job.makes):
                 copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x''", (int(Mark.TRUSTED),))
             else:
                 copy.execute("UPDATE points SET mark = ? WHERE mark = ?", (int(Mark.WRITTEN), int(Mark.PARTIAL)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from changeover.engine import events as ev
+from changeover.engine import stale
 from changeover.engine.context import Context
 from changeover.engine.deliver import deliver, patiently
 from changeover.engine.hashes import payload_hash
@@ -177,6 +178,9 @@ def write(ctx: Context, batch: Batch) -> int:
         mark = Mark.SKIPPED if row in rejected else _mark(there)
         payload = b"" if ctx.in_place else payload_hash(batch.page.payload(row))
         entries.append((batch.page.ids[row], Entry(basis, payload, mark)))
+    if ctx.in_place and not ctx.job.only_absent:
+        holds = zip((batch.page.ids[row] for row in batch.rows), batch.basis, has, strict=True)
+        stale.remove(ctx, list(holds), sweeping=batch.only_stale)
     ctx.ledger.put(entries)
     for row, reason in rejected.items():
         ctx.emit(ev.Skipped(at=ctx.clock(), id=batch.page.ids[row], reason=reason))

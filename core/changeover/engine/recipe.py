@@ -49,8 +49,9 @@ class Recipe:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Stored vectors that new ones are computed from."""
-        return reads(self._ctx.job)
+        """Stored vectors that new ones are computed from and, in a thorough run, those that are carried over."""
+        job = self._ctx.job
+        return tuple(dict.fromkeys((*reads(job), *(job.carry if job.thorough else ()))))
 
     @property
     def from_text(self) -> bool:
@@ -69,7 +70,7 @@ class Recipe:
         hasher = blake2b(self.text(page, row).encode("utf-8", "surrogatepass"), digest_size=16)
         for name in self.reads:
             stored = page.vector(row, name)
-            hasher.update(b"-" if stored is None else np.asarray(stored, dtype="<f4").tobytes())
+            hasher.update(_content(stored))
         return hasher.digest()
 
     def can_make(self, make: Make, page: Page, row: int) -> bool:
@@ -139,6 +140,17 @@ class Recipe:
             if i not in refused:
                 dense[i] = value
         return dense, refused
+
+
+def _content(stored: Any) -> bytes:
+    """A stored vector of any kind as bytes."""
+    if stored is None:
+        return b"-"
+    if isinstance(stored, dict):
+        order = np.argsort(stored["indices"])
+        parts = (np.asarray(stored["indices"], "<u4")[order], np.asarray(stored["values"], "<f4")[order])
+        return b"".join(part.tobytes() for part in parts)
+    return np.asarray(stored, dtype="<f4").tobytes()
 
 
 def _unusable(position: int, value: NDArray[np.float32], dimension: int) -> dict[int, str]:

@@ -323,6 +323,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Searches and writes go on all the while: catch-up and canary run."""
     spend: float | None = None
     """Money at most, at the model's price per million tokens."""
+    thorough: bool = False
+    """Passes compare the carried vectors too: an update of one of them alone is found."""
     lease: bool = False
     """A lease is kept in the metadata of `source` while an engine works (servers from 1.16, keys that may manage)."""
 

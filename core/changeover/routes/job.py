@@ -218,6 +218,7 @@ def job_of(survey: Survey, answers: Answers, probes: Probes, access: Access, rou
         bridge=route == "linear-map",
         keeps_serving=answers.zero_downtime is not False,
         spend=answers.limits.spend,
+        thorough=bool(carry) and answers.limits.thorough is True,
         lease=supports("metadata", version) and survey.cluster.rights.manage,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changeover.decision.questions.base import Choice, Question
+from changeover.decision.questions.base import Choice, Question, yesno
 
 RUNNING: tuple[Question, ...] = (
     Question(
@@ -73,6 +73,17 @@ RUNNING: tuple[Question, ...] = (
         kind="number",
         group="load",
         optional=True,
+    ),
+    Question(
+        id="limits.thorough",
+        prompt="Does anybody update one of the other vectors alone, without a change of the payload?",
+        help=(
+            "Catch-up compares payloads, and takes the other vectors along with them. An update of such a vector alone is"
+            " found only when every pass reads these vectors too, which is a heavier load on the cluster."
+        ),
+        kind="yesno",
+        group="load",
+        choices=yesno("every pass reads the carried vectors too", "passes read payloads alone"),
     ),
     Question(
         id="cutover",
