@@ -1,0 +1,326 @@
+"""One stressed migration: writer, searcher, failing network, kills, pauses and changes of speed; then an independent check."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from changeover.decision.answers import Answers, Limits, SparseAnswer, TargetAnswer, TextAnswer, VectorAnswer
+from changeover.embed.model import ModelSpec
+from changeover.embed.protocol import load
+from changeover.engine import control, launch
+from changeover.engine import events as ev
+from changeover.engine.folder import RunFolder
+from changeover.engine.journal import read_all
+from changeover.engine.state import RunState
+from changeover.plan import file as plan_file
+from changeover.plan.model import Access, Plan
+from changeover.wizard import Wizard
+from tests.engine import live
+from tests.engine.small_world import kill_leftovers
+from tests.stress.proxy import Proxy
+from tests.stress.world import World
+
+MODEL = ModelSpec(provider="sandbox", name="wordllama")
+PATIENCE_S = 150.0
+Column = Callable[[list[tuple[dict[str, Any], dict[str, Any]]]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Answers, and what the new vectors must be: a vector (or None) for each of the points given."""
+
+    answers: Callable[[str], dict[str, Any]]
+    made: Column
+    vector: str
+    in_place: bool = False
+
+
+def embedded(points: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[Any]:
+    """A fresh embedding of the text; none for a blank one."""
+    texts = [payload.get("text", "") for payload, _ in points]
+    wanted = [i for i, text in enumerate(texts) if text.strip()]
+    out: list[Any] = [None] * len(texts)
+    for i, row in zip(wanted, load(MODEL).embed_documents([texts[i] for i in wanted]), strict=True):
+        out[i] = row
+    return out
+
+
+def cut(points: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[Any]:
+    """The first half of the old vector."""
+    return [vectors["old"][:8] if "old" in vectors else None for _, vectors in points]
+
+
+def terms(points: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[Any]:
+    """BM25 weights of the text."""
+    import qdrant_edge as edge
+
+    bm25 = edge.Bm25(edge.Bm25Config(language="english", avg_len=8.0))
+    found = [bm25.embed_document(payload.get("text", "")) for payload, _ in points]
+    return [dict(zip(one.indices, one.values, strict=True)) or None for one in found]
+
+
+def _sparse() -> dict[str, Any]:
+    encoder = SparseAnswer(encoder="local-bm25", name="terms", average_length=8, language="english")
+    return {"add_sparse": True, "sparse": encoder}
+
+
+ROUTES: dict[str, Route] = {
+    "in-place": Route(
+        lambda _: {"route": "in-place", "model": MODEL, "vector": VectorAnswer(source="old", name="new")},
+        embedded,
+        "new",
+        in_place=True,
+    ),
+    "blue-green": Route(
+        lambda target: {
+            "route": "blue-green",
+            "model": MODEL,
+            "vector": VectorAnswer(source="old", name="new"),
+            "target": TargetAnswer(collection=target),
+        },
+        embedded,
+        "new",
+    ),
+    "side-by-side": Route(
+        lambda target: {
+            "keep_both": True,
+            "route": "blue-green",
+            "model": MODEL,
+            "vector": VectorAnswer(source="old", name="new"),
+            "target": TargetAnswer(collection=target),
+        },
+        embedded,
+        "new",
+    ),
+    "hybrid": Route(lambda _: {**_sparse(), "vector": VectorAnswer(source="old")}, terms, "terms", in_place=True),
+    "dimensions": Route(
+        lambda target: {
+            "avoid": "dimensions",
+            "route": "blue-green",
+            "vector": VectorAnswer(source="old", name="short"),
+            "target": TargetAnswer(collection=target, dimension=8, reduction="leading"),
+        },
+        cut,
+        "short",
+    ),
+    "dimensions in place": Route(
+        lambda _: {
+            "avoid": "dimensions",
+            "route": "in-place",
+            "vector": VectorAnswer(source="old", name="short"),
+            "target": TargetAnswer(dimension=8, reduction="leading"),
+        },
+        cut,
+        "short",
+        in_place=True,
+    ),
+}
+
+
+def stress(
+    url: str, name: str, route: str, environ: dict[str, str], *, seconds: float, seed: int, points: int = 150
+) -> dict[str, Any]:
+    """Run the route under stress for about so long, finish it in peace, check; returns what happened."""
+    kind = ROUTES[route]
+    chance = random.Random(seed)
+    world, proxy = World(url, name, points=points, seed=seed), Proxy(url, seed)
+    try:
+        plan = _plan(world, proxy, kind, environ)
+        run = RunFolder.create(plan, environ, accepted=frozenset({"no-go"} | {f.code for f in plan.findings}))
+        world.start()
+        proxy.share = 0.04
+        done = _chaos(run, environ, proxy, chance, seconds)
+        proxy.share = 0.015
+        state = _to_the_end(run, environ, world, chance, done)
+        proxy.share = 0.0
+        world.stop()
+        check(world, plan, kind, run)
+        return {
+            "engines": state.engines,
+            "writes": world.writes,
+            "searches": world.searches,
+            "did": dict(done),
+            "faults": dict(proxy.struck),
+            "conflicts": len(state.conflicts),
+        }
+    finally:
+        proxy.share = 0.0
+        kill_leftovers(environ)
+        world.close(f"{name}_v2")
+        proxy.close()
+
+
+def _plan(world: World, proxy: Proxy, kind: Route, environ: dict[str, str]) -> Plan:
+    """The wizard's plan, for the proxy's address."""
+
+    async def walk() -> Plan:
+        wizard = Wizard(Access(url=proxy.url), environ)
+        answers = {
+            "collection": world.alias,
+            "text": TextAnswer(field="text"),
+            "limits": Limits(batch=16, streams=2, rate=40.0, thorough=True),
+            **kind.answers(f"{world.collection}_v2"),
+        }
+        wizard.answer(Answers(**answers))
+        try:
+            await wizard.take_survey(world.alias)
+            await wizard.probe(trials=False)
+            return wizard.plan()
+        finally:
+            await wizard.close()
+
+    plan = asyncio.run(walk())
+    job = msgspec.structs.replace(plan.job, access=Access(url=proxy.url))
+    return plan_file.seal(msgspec.structs.replace(plan, job=job, hash=""))
+
+
+def _chaos(
+    run: RunFolder, environ: dict[str, str], proxy: Proxy, chance: random.Random, seconds: float
+) -> Counter[str]:
+    """Kills, stops, pauses, other speeds and outages, at random moments; an engine that stopped is started again."""
+    did: Counter[str] = Counter()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pid = working(run, environ)
+        time.sleep(chance.uniform(0.3, 1.5))
+        what = chance.choice(["kill", "kill", "stop", "pause", "rate", "batch", "streams", "outage", "nothing"])
+        did[what] += 1
+        if what == "kill":
+            live.kill(run, pid)
+        elif what == "stop":
+            control.ask(run.control, "stop")
+        elif what == "pause":
+            control.ask(run.control, "pause")
+            time.sleep(chance.uniform(0.1, 1.0))
+            control.ask(run.control, "resume")
+        elif what == "rate":
+            control.ask(run.control, "rate", chance.choice([0, 15, 60, 200]))
+        elif what == "batch":
+            control.ask(run.control, "batch", chance.choice([1, 7, 64, 300]))
+        elif what == "streams":
+            control.ask(run.control, "streams", chance.choice([1, 2, 4]))
+        elif what == "outage":
+            proxy.outage(chance.uniform(0.5, 3.0))
+    return did
+
+
+def working(run: RunFolder, environ: dict[str, str]) -> int:
+    """The pid of the run's engine; one that is started now when none works."""
+    pid = launch.running_pid(run)
+    if pid is not None or run.state().status == "finished":
+        return pid or 0
+    pid = launch.start(run, environ)
+    until = time.monotonic() + 30
+    while launch.running_pid(run) is None and not _gone(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    return pid
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _to_the_end(
+    run: RunFolder, environ: dict[str, str], world: World, chance: random.Random, did: Counter[str]
+) -> RunState:
+    """Let it catch up, ask for the cutover until it is done, write late to the old side, kill once more, finish."""
+    control.ask(run.control, "resume")
+    control.ask(run.control, "rate", 0)
+    control.ask(run.control, "batch", 32)
+    asked = stopped = False
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        state = run.state()
+        if state.status == "finished":
+            return state
+        assert time.monotonic() < until, "\n".join(
+            ["too slow", *(f"{level} {text}" for _, level, text in state.log[-30:])]
+        )
+        pid = working(run, environ)
+        if state.cutover is not None and not stopped:
+            stopped = True
+            for _ in range(15):
+                world.write_late()
+            if chance.random() < 0.7:
+                did["kill after the cutover"] += 1
+                live.kill(run, pid)
+            world.pause()
+        elif state.cutover is None and state.status == "ready":
+            control.ask(run.control, "cutover", run.plan().job.name_in_use)
+            if not asked and chance.random() < 0.7:
+                asked = True
+                did["kill at the cutover"] += 1
+                time.sleep(chance.uniform(0.0, 0.4))
+                live.kill(run, pid)
+        time.sleep(0.15)
+
+
+def check(world: World, plan: Plan, kind: Route, run: RunFolder) -> None:
+    """Everything is what the acknowledged writes and the route say; nothing of the engine decides it."""
+    stored = world.stored(plan.job.target)
+    assert set(stored) == set(world.points), _difference(set(stored), set(world.points))
+    ids = list(stored)
+    bad = [i for i in ids if (stored[i]["payload"] or {}) != world.points[i][0]]
+    assert not bad, f"payloads differ: {[(i, stored[i]['payload'], world.points[i][0]) for i in bad[:2]]}"
+    wanted = dict(zip(ids, kind.made([world.points[i] for i in ids]), strict=True))
+    bad = [i for i in ids if not _alike(stored[i]["vector"].get(kind.vector), wanted[i])]
+    assert not bad, f"{len(bad)} new vectors are not those of the point as it is now: {bad[:5]}"
+    carried = dict(plan.job.carry) or {name: name for name in ("old", "image", "late", "words")}
+    for was, name in carried.items():
+        bad = [i for i in ids if not _kept(stored[i]["vector"].get(name), world.points[i][1].get(was), was)]
+        assert not bad, f"vector {was} is not the one that was written: {bad[:5]}"
+    if not kind.in_place:
+        old, new = (world.send("GET", f"/collections/{c}") for c in (world.collection, plan.job.target))
+        assert new["config"]["optimizer_config"] == old["config"]["optimizer_config"]
+        assert {k: v.get("params") for k, v in new["payload_schema"].items()} == {
+            k: v.get("params") for k, v in old["payload_schema"].items()
+        }
+        aliases = {entry["alias_name"]: entry["collection_name"] for entry in world.send("GET", "/aliases")["aliases"]}
+        assert aliases[world.alias] == plan.job.target
+    assert world.searches and not world.failed, f"{world.failed} of {world.searches} searches failed"
+    skipped = [event for event in read_all(run.journal) if isinstance(event, ev.Skipped)]
+    assert not skipped, skipped[:3]
+
+
+def _difference(found: set[Any], wanted: set[Any]) -> str:
+    return f"lost {sorted(map(str, wanted - found))[:5]}, too many {sorted(map(str, found - wanted))[:5]}"
+
+
+def _alike(stored: Any, wanted: Any) -> bool:
+    """Whether a new vector is the wanted one; None for none."""
+    if stored is None or wanted is None:
+        return stored is wanted
+    if isinstance(wanted, dict):
+        found = dict(zip(stored["indices"], stored["values"], strict=True))
+        return found.keys() == wanted.keys() and all(abs(found[i] - wanted[i]) < 1e-3 for i in wanted)
+    a, b = np.asarray(stored, dtype=np.float32), np.asarray(wanted, dtype=np.float32)
+    return a.shape == b.shape and float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))) > 0.9999
+
+
+def _kept(stored: Any, written: Any, name: str) -> bool:
+    """Whether a vector of the application is there as it was written; Cosine stores it divided by its length."""
+    if stored is None or written is None:
+        return stored is written
+    if isinstance(written, dict):
+        return _weights(stored) == _weights(written)
+    a, b = np.asarray(stored, dtype=np.float32), np.asarray(written, dtype=np.float32)
+    if name == "old":
+        return bool(np.allclose(a, b / np.linalg.norm(b), rtol=0, atol=1e-6))
+    return bool(np.array_equal(a, b))
+
+
+def _weights(sparse: dict[str, Any]) -> dict[int, float]:
+    return {i: float(np.float32(v)) for i, v in zip(sparse["indices"], sparse["values"], strict=True)}

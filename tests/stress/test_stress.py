@@ -1,0 +1,32 @@
+"""Every route under stress on the sandbox; `python -m tests.stress` soaks for as long as you say, on any server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from changeover.sandbox.server import start
+from tests.engine import live
+from tests.stress.run import ROUTES, stress
+
+pytestmark = pytest.mark.slow
+
+ON = {
+    "blue-green": "1.17",
+    "side-by-side": "1.17",
+    "hybrid": "1.19",
+    "dimensions": "1.18",
+    "dimensions in place": "1.19",
+}
+"""Generation that a route is stressed on; 1.18 for the others."""
+SECONDS = 10.0
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_nothing_is_lost_under_stress(route: str, tmp_path: Path) -> None:
+    environ = live.environ_for(tmp_path / "runs")
+    with start(ON.get(route, "1.18"), tmp_path / "server") as server:
+        seed = sum(map(ord, route))
+        found = stress(server.url.rstrip("/"), "stressed", route, environ, seconds=SECONDS, seed=seed)
+    assert found["engines"] > 1 and found["faults"] and found["writes"] > 50
