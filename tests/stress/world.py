@@ -118,7 +118,7 @@ class World:
         self.said: list[str] = []
         self._stop, self._paused, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._threads: list[threading.Thread] = []
-        sparse = {"words": {}}
+        sparse: dict[str, Any] = {"words": {}}
         body = {"vectors": VECTORS, "sparse_vectors": sparse, "optimizers_config": OPTIMIZERS}
         self.send("PUT", f"/collections/{name}", body)
         for field, schema in (("module", "keyword"), ("n", {"type": "integer", "range": True, "lookup": False})):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from changeover.cluster.errors import Action, ClusterError
-from changeover.engine.lease import BEAT_S, EXPIRES_S, Keeper
+from changeover.engine.lease import BEAT_S, EXPIRES_S, Keeper, place
 from changeover.errors import BlockedError, StoppedError
 from changeover.survey.lease import KEY, Lease, read
 
@@ -96,6 +98,25 @@ async def test_a_dead_engine_is_outlived_by_watching_whatever_its_clock_says() -
     assert time.now - 1000 >= EXPIRES_S
     assert (server.lease.run, server.lease.host) == ("r2", "two")
     assert any("r1 on one is gone" in line for line in said)
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    """Of a process that has ended."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    return dead.pid
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_who_died_on_this_machine_is_not_waited_for(here: bool, dead_pid: int) -> None:
+    """The same pid in another place says nothing."""
+    server, said, time = Server(), list[str](), Time()
+    where = place() if here else "another boot"
+    server.metadata[KEY] = {"run": "r1", "host": "one", "beat": 7, "at": 0.0, "place": where, "pid": dead_pid}
+    await keeper(server, "r2", time, said).take()
+    assert server.lease.run == "r2"
+    assert (time.now - 1000 < EXPIRES_S) == (here and bool(place()))
 
 
 async def test_the_same_run_on_the_same_machine_goes_on_at_once() -> None:

@@ -8,8 +8,10 @@ between machines.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -46,7 +48,7 @@ class Keeper:
         self._path = f"/collections/{quote(collection, safe='')}"
         self._collection = collection
         self._clock, self._say, self._sleep = clock, say, sleep
-        self._mine = Lease(run=run, host=host or socket.gethostname(), beat=0, at=0.0)
+        self._mine = Lease(run=run, host=host or socket.gethostname(), beat=0, at=0.0, place=place(), pid=os.getpid())
         self.held = False
 
     async def take(self) -> None:
@@ -96,6 +98,9 @@ class Keeper:
             return
 
     async def _outlive(self, found: Lease) -> None:
+        if found.place and found.place == self._mine.place and not _lives(found.pid):
+            self._say(f"the engine of {found.run} died on this machine; its lease is taken over")
+            return
         self._say(
             f"{self._collection} is leased to {found.run} on {found.host}; waiting {EXPIRES_S:.0f} s to see whether it lives"
         )
@@ -129,6 +134,24 @@ class Keeper:
                     raise
                 await self._sleep(min(5.0, max(error.retry_after_s or 0.0, 0.3 * 2**attempt)))
         return None
+
+
+def place() -> str:
+    """Which boot and process namespace this is; "" where the system does not tell (then a lease has to expire)."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _taken(collection: str, found: Lease | None) -> BlockedError:

@@ -20,6 +20,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Counts up while the engine lives."""
     at: float
     ended: float | None = None
+    place: str = ""
+    """Boot and process namespace of the holder, where the system tells them: there `pid` means this process."""
+    pid: int = 0
 
     def same_holder(self, other: Lease) -> bool:
         """Whether both are of one run on one machine, where the run's file lock decides."""

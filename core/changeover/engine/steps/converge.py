@@ -14,6 +14,8 @@ from changeover.plan.model import CatchUp, Load, Slice, Sweep
 CALM = 0.001
 """A pass that finds at most this share of all points (and never fewer than CALM_POINTS) means: caught up."""
 CALM_POINTS = 50
+BETWEEN_S = 1.0
+"""Between two passes of the sweep."""
 
 
 async def catch_up(ctx: Context, step: CatchUp) -> str:
@@ -41,7 +43,7 @@ async def sweep(ctx: Context, step: Sweep) -> str:
         if number >= 20:
             ctx.log("writes keep reaching the old side; is a part of the application still on the old name?", "warning")
             break
-        await asyncio.to_thread(ctx.throttle.sleep, 1.0)
+        await asyncio.to_thread(ctx.throttle.sleep, BETWEEN_S)
     return f"{repaired} late writes brought over, {conflicts} conflicts (new side kept)"
 
 

@@ -1,0 +1,90 @@
+"""kill -9 between any two journal records of a run, and in the middle of each: the end is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from changeover.decision.answers import Answers, Limits, TextAnswer
+from changeover.engine.folder import RunFolder
+from changeover.engine.journal import read_all
+from changeover.engine.ledger import Ledger
+from changeover.plan import file as plan_file
+from changeover.plan.model import Access, Plan
+from changeover.sandbox.server import start
+from changeover.wizard import Wizard
+from tests.engine import dying, live
+from tests.stress.run import ROUTES, check
+from tests.stress.world import World
+
+pytestmark = pytest.mark.slow
+NAME = "dying"
+POINTS = 24
+
+
+def planned(world: World, route: str, environ: dict[str, str]) -> Plan:
+    async def walk() -> Plan:
+        wizard = Wizard(Access(url=world.url), environ)
+        answers = {
+            "collection": world.alias,
+            "text": TextAnswer(field="text"),
+            "limits": Limits(batch=16, streams=1),
+            "cutover": "when-ready",
+            **ROUTES[route].answers(f"{NAME}_v2"),
+        }
+        wizard.answer(Answers(**answers))
+        try:
+            await wizard.take_survey(world.alias)
+            await wizard.probe(trials=False)
+            return wizard.plan()
+        finally:
+            await wizard.close()
+
+    return asyncio.run(walk())
+
+
+def again(plan: Plan, number: int, torn: bool, environ: dict[str, str]) -> RunFolder:
+    """A run of its own."""
+    copy = plan_file.seal(msgspec.structs.replace(plan, id=f"{plan.id}-{number}{'t' if torn else ''}", hash=""))
+    return RunFolder.create(copy, environ, accepted=frozenset({"no-go"} | {f.code for f in plan.findings}))
+
+
+def undone(world: World, plan: Plan) -> None:
+    """The cluster as it was before the run."""
+    if plan.job.mode == "blue-green":
+        action = {"create_alias": {"collection_name": world.collection, "alias_name": world.alias}}
+        world.send("POST", "/collections/aliases", {"actions": [action]})
+        world.http.delete(f"/collections/{plan.job.target}")
+    else:
+        world.send("DELETE", f"/collections/{world.collection}/vectors/{plan.job.target_vector}?wait=true")
+
+
+@pytest.mark.parametrize("route", ["in-place", "blue-green"])
+def test_a_kill_between_any_two_records_changes_nothing(route: str, tmp_path: Path) -> None:
+    environ = live.environ_for(tmp_path / "runs")
+    context = dying.forking()
+    with start("1.19", tmp_path / "server") as server:
+        world = World(server.url.rstrip("/"), NAME, points=POINTS, seed=1)
+        world.searches = 1
+        plan = planned(world, route, environ)
+        died = 0
+        for record in range(1, 500):
+            run = again(plan, record, record % 2 == 0, environ)
+            code = dying.until_record(context, run.path, environ, record, torn=record % 2 == 0)
+            if code == 0:
+                break
+            assert code == -9, run.log.read_text()[-2000:]
+            died += 1
+            code = dying.until_record(context, run.path, environ, 0)
+            assert code == 0, f"record {record}: {run.log.read_text()[-2000:]} {run.state().stopped}"
+            assert run.state().status == "finished"
+            check(world, plan, ROUTES[route], run)
+            ledger = Ledger(run.ledger)
+            assert ledger.count() == len(world.points)
+            ledger.close()
+            undone(world, plan)
+        assert died > 30, f"only {died} records: {len(read_all(run.journal))}"
+        world.close(f"{NAME}_v2")
