@@ -139,7 +139,7 @@ class Keeper:
 def place() -> str:
     """Which boot and process namespace this is; "" where the system does not tell (then a lease has to expire)."""
     try:
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
 
