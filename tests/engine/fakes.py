@@ -93,6 +93,8 @@ class MemoryCluster:
         self.aliases_now: dict[str, str] = {}
         self.faults: list[tuple[float, ClusterError, bool]] = []
         self.largest_batch = 10_000
+        self.largest_text = 10_000
+        self.seconds_per_point = 0.0
         self.sent: list[tuple[str, str, Any]] = []
         self._random = random.Random(seed)
         self.lock = threading.RLock()
@@ -147,6 +149,9 @@ class MemoryCluster:
         insert_only: bool = False,
     ) -> None:
         self._write_checks(len(rows))
+        if any(len(str(page.payload(row).get("text"))) > self.largest_text for row in rows):
+            raise ClusterError("JSON payload is larger than allowed (limit: 33554432 bytes).", Action.SPLIT, status=400)
+        time.sleep(self.seconds_per_point * len(rows))
         with self.lock:
             for position, row in enumerate(rows):
                 point_id = page.ids[row]

@@ -142,6 +142,33 @@ async def test_a_rejected_point_is_recorded_and_the_others_are_written(tmp_path:
     close(ctx)
 
 
+async def test_a_point_that_is_too_large_is_recorded_and_takes_nobody_along(tmp_path: Path) -> None:
+    state = {i: (f"text {i}", 0) for i in range(60)} | {7: ("huge " * 3000, 0)}
+    cluster, ctx = world("blue-green", state, [], str(tmp_path), batch=32)
+    await load(ctx, ctx.plan.steps[0])
+    await catch_up(ctx, ctx.plan.steps[1])
+    assert set(cluster.collections["target"]) == set(state) - {7}
+    assert [(entry.id, "larger than allowed" in entry.reason) for entry in ctx.state.skipped_sample] == [(7, True)]
+    assert ctx.throttle.effective_batch < 32, "the others are sent in smaller requests for a while"
+    await verify(ctx, ctx.plan.steps[3])
+    assert ctx.state.verified is not None and (ctx.state.verified.problems, ctx.state.verified.skipped) == ((), 1)
+    state.pop(7)
+    edit(cluster, state | {7: ("smaller now", 0)})
+    await catch_up(ctx, ctx.plan.steps[1])
+    check(cluster, "blue-green")
+    close(ctx)
+
+
+async def test_a_slow_server_gets_smaller_requests(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(400)}, [], str(tmp_path), batch=200)
+    cluster.seconds_per_point = 0.011
+    await load(ctx, ctx.plan.steps[0])
+    assert 16 <= ctx.throttle.effective_batch <= 100
+    assert "points per request: they take" in ctx.throttle.why
+    check(cluster, "blue-green")
+    close(ctx)
+
+
 async def test_resuming_from_any_checkpoint_loses_nothing(tmp_path: Path) -> None:
     state = {i: (f"text {i}", 0) for i in range(200)}
     cluster, ctx = world("blue-green", state, [50, 120], str(tmp_path))

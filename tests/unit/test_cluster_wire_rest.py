@@ -115,6 +115,17 @@ def test_the_guard_and_points_without_a_vector() -> None:
     assert (deleted.path, deleted.json) == ("/collections/docs/points/delete?wait=true", {"points": [3, UUID]})
 
 
+def test_a_body_that_no_server_takes_is_not_sent() -> None:
+    large = {"text": "x" * 20 * 1024 * 1024}
+    with wired() as (wire, server):
+        with pytest.raises(ClusterError) as caught:
+            wire.upsert("docs", page({"id": 1, "payload": large}, {"id": 2, "payload": large}), [0, 1], {})
+        assert caught.value.action is Action.SPLIT
+        assert not server.calls
+        wire.upsert("docs", page({"id": 1, "payload": {"text": "x" * 31 * 1024 * 1024}}), [0], {})
+    assert len(server.calls) == 1, "one point alone is the server's to judge"
+
+
 @pytest.mark.parametrize("odd", [[1.0, float("nan")], [float("inf"), 1.0], [float("-inf")] * 2])
 def test_a_number_that_is_not_finite_is_refused_before_it_is_sent(odd: list[float]) -> None:
     with wired() as (wire, server):

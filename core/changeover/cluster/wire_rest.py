@@ -15,6 +15,8 @@ from changeover.cluster.gateway import segment, select_vectors
 from changeover.survey.model import PointId
 
 TIMEOUT_S = 120.0
+BODY_BYTES = 30 * 1024 * 1024
+"""Larger bodies are not sent: a server takes 32 MiB unless it is told otherwise (recorded answer, 400)."""
 NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -147,7 +149,12 @@ class RestWire:
 
     def _write(self, method: str, path: str, body: dict[str, Any]) -> None:
         where = f"{method} {path.partition('?')[0]}"
-        status = (self._send(method, path, orjson.dumps(body, option=NUMPY)) or {}).get("status")
+        content = orjson.dumps(body, option=NUMPY)
+        if len(content) > BODY_BYTES and len(body.get("points", ())) > 1:
+            raise ClusterError(
+                f"{where}: {len(content):,} bytes are too many for one request", Action.SPLIT, where=where
+            )
+        status = (self._send(method, path, content) or {}).get("status")
         if status == "wait_timeout":
             raise wait_timeout(where)
         if status != "completed":

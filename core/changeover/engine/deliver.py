@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -76,11 +77,14 @@ def _deliver(
     guard: bool,
 ) -> None:
     chosen = [rows[i] for i in part]
+
+    def send() -> None:
+        begun = time.monotonic()
+        _write(ctx, page, chosen, {name: take(column, part) for name, column in columns.items()}, guard)
+        ctx.throttle.wrote(len(part), time.monotonic() - begun)
+
     try:
-        patiently(
-            ctx,
-            lambda: _write(ctx, page, chosen, {name: take(column, part) for name, column in columns.items()}, guard),
-        )
+        patiently(ctx, send)
         outcome.written += chosen
         return
     except ClusterError as error:

@@ -207,7 +207,7 @@ async def _measure(ctx: Context) -> None:
     while True:
         await asyncio.sleep(1.0)
         throttle = ctx.throttle
-        reading = ctx.meter.read(embed_workers(ctx), throttle.streams)
+        reading = ctx.meter.read(embed_workers(ctx), throttle.effective_streams)
         step = ctx.state.current
         if step is None or (step.kind != "load" and not reading.points_per_s and not reading.embed_busy):
             continue
@@ -222,9 +222,11 @@ async def _measure(ctx: Context) -> None:
                 embed_busy=round(reading.embed_busy, 3),
                 write_busy=round(reading.write_busy, 3),
                 batch=throttle.effective_batch,
-                streams=throttle.streams,
+                batch_asked=throttle.batch,
+                streams=throttle.effective_streams,
+                streams_asked=throttle.streams,
                 rate=throttle.rate,
-                throttle=throttle.reason,
+                throttle=throttle.why,
                 rss_bytes=resident_bytes(),
                 tokens=ctx.billed(),
             )

@@ -70,7 +70,11 @@ class Metrics(_Event, frozen=True, kw_only=True, tag="metrics"):
     write_busy: float
     """Share of the write streams that was busy, 0 to 1."""
     batch: int
+    """Points per request now."""
     streams: int
+    """Requests at once now."""
+    batch_asked: int = 0
+    streams_asked: int = 0
     rate: float | None = None
     throttle: str = ""
     """Why it goes slower than asked, in words; "" when it does not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from changeover.engine.pace import Pace
 from changeover.errors import StoppedError
 
 SLOW_FACTOR = 2.0
@@ -12,6 +13,8 @@ SLOW_FACTOR = 2.0
 NOISE_MS = 20.0
 """A p95 under this is never called slow, whatever the baseline was."""
 LONGEST_DELAY_S = 1.0
+HALVED_S = 1.0
+"""Streams are halved at most this often: one outage fails the requests of all of them."""
 
 
 class Throttle:
@@ -19,28 +22,53 @@ class Throttle:
 
     def __init__(self, batch: int, streams: int, rate: float | None) -> None:
         self._wake = threading.Condition()
-        self.batch = batch
-        self.streams = streams
+        self._pace = Pace(batch, streams)
         self.rate = rate
         self.delay_s = 0.0
         self.reason = ""
-        self._ceiling: int | None = None
         self._paused = False
         self._stopping = False
         self._in_use = 0
         self._tokens = 0.0
         self._filled_at = time.monotonic()
         self._quiet_until = 0.0
+        self._halved_at = 0.0
+
+    @property
+    def batch(self) -> int:
+        """Points per request that were asked for."""
+        return self._pace.asked_batch
+
+    @property
+    def streams(self) -> int:
+        """Requests at once that were asked for."""
+        return self._pace.asked_streams
 
     @property
     def effective_batch(self) -> int:
-        """Points per request after the server's own limit was learned."""
-        return min(self.batch, self._ceiling) if self._ceiling else self.batch
+        """Points per request now: by what the server takes, and how long it takes."""
+        return self._pace.batch
+
+    @property
+    def effective_streams(self) -> int:
+        """Requests at once now."""
+        return self._pace.streams
+
+    @property
+    def why(self) -> str:
+        """Why it goes slower than asked, in words; "" when it does not."""
+        return self.reason or self._pace.why
 
     def learn_ceiling(self, points: int) -> None:
-        """The server rejected a larger batch: never send more than this from now on."""
+        """The server rejected a larger batch: send no more than this for a good while."""
         with self._wake:
-            self._ceiling = max(1, min(points, self._ceiling or points))
+            self._pace.too_large(points)
+
+    def wrote(self, points: int, seconds: float) -> None:
+        """A write was done: the next ones become larger or smaller by its time."""
+        with self._wake:
+            self._pace.went_well(points, seconds)
+            self._wake.notify_all()
 
     def pause(self) -> None:
         """Let work in hand finish, begin nothing new."""
@@ -72,8 +100,7 @@ class Throttle:
     def retune(self, *, batch: int | None = None, streams: int | None = None, rate: float | None = None) -> None:
         """Change what was asked for, live; a rate of 0 lifts the limit."""
         with self._wake:
-            self.batch = batch or self.batch
-            self.streams = streams or self.streams
+            self._pace.ask(batch=batch, streams=streams)
             if rate is not None:
                 self.rate = rate or None
             self._wake.notify_all()
@@ -94,7 +121,11 @@ class Throttle:
     def back_off(self, seconds: float, reason: str) -> None:
         """A worker was told to come back later: nobody starts a write before then. Raises StoppedError on stop."""
         with self._wake:
-            self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
+            now = time.monotonic()
+            if now >= self._halved_at + HALVED_S:
+                self._pace.pushed_back()
+                self._halved_at = now
+            self._quiet_until = max(self._quiet_until, now + seconds)
             self.reason = reason
         self.sleep(seconds)
         with self._wake:
@@ -129,7 +160,7 @@ class Throttle:
         """Take a write stream; waits while as many as asked for are busy. Raises StoppedError on stop."""
         with self._wake:
             self._check()
-            while self._in_use >= self.streams:
+            while self._in_use >= self._pace.streams:
                 self._wake.wait()
                 self._check()
             self._in_use += 1

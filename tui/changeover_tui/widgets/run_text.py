@@ -94,13 +94,18 @@ def load(plan: Plan, state: RunState) -> Content:
         parts.append(f"{lane:8} {percent(metrics.embed_busy):>5} busy {_bar(metrics.embed_busy)}\n")
     parts += [
         f"writer   {percent(metrics.write_busy):>5} busy {_bar(metrics.write_busy)}\n",
-        f"batch {metrics.batch:,} streams {metrics.streams} {limit}",
+        f"batch {_of(metrics.batch, metrics.batch_asked)} streams {_of(metrics.streams, metrics.streams_asked)} {limit}",
     ]
     if state.tokens and plan.estimate.tokens:
         parts.append(f"\n{state.tokens:,} of about {plan.estimate.tokens:,} tokens billed")
     if metrics.throttle:
         parts.append((f"\n{one_line(metrics.throttle, 120)}", "$text-warning"))
     return Content.assemble(*parts)
+
+
+def _of(now: int, wanted: int) -> str:
+    """The number in force, and the one asked for where that is another."""
+    return f"{now:,} of {wanted:,}" if wanted and wanted != now else f"{now:,}"
 
 
 def asked(requested: dict[str, tuple[int, float | int | str | None]], state: RunState) -> Content:

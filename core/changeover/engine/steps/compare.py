@@ -33,11 +33,14 @@ def in_place_ids(ctx: Context) -> set[PointId]:
 
 
 def blue_green_ids(ctx: Context) -> set[PointId]:
-    """Points that only one side has, or whose payload differs."""
+    """Points that only one side has, or whose payload differs; not those that the server rejected as they are now."""
     bad: set[PointId] = set()
     for part in slices_of(ctx):
         old, new = _hashes(ctx, ctx.job.source, part), _hashes(ctx, ctx.job.target, part)
-        bad.update(point_id for point_id in old.keys() | new.keys() if old.get(point_id) != new.get(point_id))
+        differing = [point_id for point_id in old.keys() | new.keys() if old.get(point_id) != new.get(point_id)]
+        known = ctx.ledger.get(differing)
+        rejected = {p for p, entry in known.items() if entry.mark in ACCOUNTED and entry.payload == old.get(p)}
+        bad.update(point_id for point_id in differing if point_id not in rejected or point_id in new)
     return bad
 
 

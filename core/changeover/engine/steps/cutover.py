@@ -118,7 +118,10 @@ async def _lamps(ctx: Context, found: ev.Differences) -> tuple[ev.Lamp, ...]:
 def _verified_lamp(ctx: Context) -> ev.Lamp:
     verified = ctx.state.verified
     on = verified is not None and not verified.problems
-    return ev.Lamp(name="verified", on=on, detail=f"{verified.target_points:,} points" if verified else "not verified")
+    if verified is None:
+        return ev.Lamp(name="verified", on=False, detail="not verified")
+    left_out = f", {ctx.state.skipped:,} left out: see the report" if ctx.state.skipped else ""
+    return ev.Lamp(name="verified", on=on, detail=f"{verified.target_points:,} points{left_out}")
 
 
 def _quality_lamp(ctx: Context) -> ev.Lamp:
