@@ -184,7 +184,7 @@ ON_DISK = with_vectors(
 )
 
 FIRES: list[Case] = [
-    ("update-mode-ignored", OLD_SERVER, answers(writers="dual"), PROBES, "warning"),
+    ("update-mode-ignored", OLD_SERVER, answers(writers="dual"), PROBES, "blocker"),
     ("client-endpoints-removed", survey(version="1.19.0"), answers(), PROBES, "info"),
     ("client-endpoints-removed", survey(peers=("1.18.3", "1.19.0")), answers(), PROBES, "info"),
     ("client-endpoints-removed", survey(), answers(), PROBES, "info"),

@@ -57,7 +57,7 @@ def update_mode_ignored(survey: Survey, answers: Answers, probes: Probes) -> Fin
         return None
     return Finding(
         code="update-mode-ignored",
-        severity="warning",
+        severity="blocker",
         title="this server ignores insert-only, so the load overwrites what the application writes to the new side",
         measured=version,
         limit="1.17.0",
@@ -67,7 +67,6 @@ def update_mode_ignored(survey: Survey, answers: Answers, probes: Probes) -> Fin
         ),
         remedy="answer writers = unknown and let the engine find every change, or upgrade the server to 1.17 first",
         source="server source 1.16.3: unknown fields of an upsert are dropped",
-        acknowledge=True,
     )
 
 
