@@ -8,3 +8,16 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--snapshot-update` writes the pictures in snapshots/ anew instead of comparing."""
     parser.addoption("--snapshot-update", action="store_true", help="write the pictures in snapshots/ anew")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker begins with its share of the slow tests: they mostly wait, and none of them is left for the end."""
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    share = -(-len(quick) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*slow[worker::workers], *quick[worker * share : (worker + 1) * share])
+    ]

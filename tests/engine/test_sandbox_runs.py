@@ -1,4 +1,4 @@
-"""Whole runs on the sandbox over HTTP, with the demo's application writing, and kill -9 ten times."""
+"""Whole runs on the sandbox over HTTP, with the demo's application writing, and kill -9 half a dozen times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCUMENTS = 160
 
 
 @pytest.mark.slow
-def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
+def test_kills_lose_nothing(tmp_path: Path) -> None:
     """With the demo's application, which is deployed anew in the middle; tests/stress kills on every route."""
     environ = live.environ_for(tmp_path / "runs")
     moments = random.Random(20261123)
@@ -27,7 +27,7 @@ def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
         run = RunFolder.create(plan, environ)
         pid = live.start(run, environ)
         kills = 0
-        while kills < 8:
+        while kills < 4:
             # One in four dies while it still opens the model; the others in the middle of the load.
             if kills % 4:
                 live.wait_for_work(run)
@@ -36,12 +36,12 @@ def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
             kills += 1
             pid = live.start(run, environ)
         in_load = sum(event.step == "load" for event in live.checkpoints(run))
-        assert in_load >= 4, "the kills hit the load"
+        assert in_load >= 3, "the kills hit the load"
         control.ask(run.control, "rate", 0)
         live.wait_for(run, lambda state: state.ready is not None and state.ready.ready)
         world.deploy_new()
         live.ask_cutover(run)
-        while kills < 10:
+        while kills < 6:
             time.sleep(moments.uniform(0.05, 0.6))
             if run.state().status == "finished":
                 break
@@ -51,7 +51,7 @@ def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
             if run.state().cutover is None:
                 live.ask_cutover(run)
         state = live.wait_for(run, lambda s: s.status == "finished")
-        assert kills >= 9
+        assert kills >= 5
         assert state.engines == kills + 1
         assert state.failures == 0
         live.wait_for_write(world)

@@ -12,13 +12,14 @@ import pytest
 from changeover.sandbox.scenarios import SCENARIOS
 from changeover_tui import cli
 
-DOCUMENTS = {"bad-model": 80}
+DOCUMENTS = {"bad-model": 80, "old-server": 80}
 SAID = {
+    "old-server": ["alias docs points to"],
     "fewer-dimensions": ["verdict", "wordllama, 128 numbers"],
     "quantization": ["recall@10 before the change", "recall@10 after the change", "wordllama, rescored"],
     "hybrid": ["GO: nDCG@10 changes by +", "wordllama and words"],
 }
-ELSEWHERE = {"upgrade", "old-server", "side-by-side"}
+ELSEWHERE = {"upgrade", "side-by-side"}
 """Run to their ends by test_sandbox_runs and test_routes_end_to_end, on the same worlds."""
 
 

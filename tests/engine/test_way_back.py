@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -25,8 +26,10 @@ from tests.engine.small_world import ACCEPTED, NEW, OLD, World, kill_leftovers, 
 
 pytestmark = pytest.mark.slow
 
-LIVE = "small_live"
-TARGET = "small_v2"
+COLLECTION = f"changeover_test_back_{os.environ.get('PYTEST_XDIST_WORKER', 'one')}"
+"""Another name in each worker: they share the real servers."""
+LIVE = f"{COLLECTION}_live"
+TARGET = f"{COLLECTION}_v2"
 DOCUMENTS = 120
 
 
@@ -37,7 +40,7 @@ def world_on(
     environ = live.environ_for(tmp_path / "runs")
     monkeypatch.setenv("CHANGEOVER_RUNS", str(tmp_path / "runs"))
     with start(generation, tmp_path / "server") as server:
-        made = World(server.url, folder=tmp_path, documents=DOCUMENTS, **world)
+        made = World(server.url, collection=COLLECTION, folder=tmp_path, documents=DOCUMENTS, **world)
         try:
             yield made, environ
         finally:
@@ -134,65 +137,76 @@ def payload_writer(world: World, ids: list[Any], stop: threading.Event) -> threa
 
 def test_sweep_and_rollback_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world_on("1.17", tmp_path, monkeypatch, alias=LIVE) as (world, environ):
-        plan, run = begun(world, environ, "blue-green")
-        ids = sorted(world.points, key=str)
-        old = Application(world, world.collection, world.vector, OLD, 1)
-        cut_over(run, LIVE)
-        old.edit(ids[:20])  # 50 writes that still reach the old side
-        old.insert(900_000, 15)
-        old.delete(ids[20:35])
-        finished(run)
-        world.check_points(world.stored(TARGET))
+        sweep_and_rollback(world, environ)
 
-        new = Application(world, LIVE, plan.job.target_vector, NEW, 2)
-        new.insert(910_000, 100)
-        for begin in range(35, 115, 20):  # 500 writes to the new side: some of them again and again
-            new.edit(ids[begin : begin + 20])
-            new.touch(ids[begin : begin + 20])
-        new.edit(list(range(900_000, 900_015)))
-        new.delete(list(range(910_000, 910_020)))
-        for _ in range(11):
-            new.touch(ids[:20])
 
-        straggler = Application(world, world.collection, world.vector, OLD, 3)
-        straggler.edit([ids[116]])  # after the sweep: the new side does not know it, the old one keeps it
-        stop = threading.Event()
-        writer = payload_writer(world, ids[60:80], stop)
-        try:
-            assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.DONE
-        finally:
-            stop.set()
-            writer.join()
-        back = RunFolder(run.path.with_name(f"{run.name}-back"))
-        state = back.state()
-        assert state.failures == 0 and state.searches > 0
-        assert world.send("GET", "/aliases")["aliases"] == [{"alias_name": LIVE, "collection_name": world.collection}]
-        old_side_is_whole(world)
-        assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.BLOCKED
-        assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
-        assert world.stored(world.collection)
+def sweep_and_rollback(world: World, environ: dict[str, str]) -> None:
+    """50 late writes to the old side, 500 to the new one, then back: nothing is missing on either side."""
+    plan, run = begun(world, environ, "blue-green")
+    ids = sorted(world.points, key=str)
+    old = Application(world, world.collection, world.vector, OLD, 1)
+    cut_over(run, LIVE)
+    old.edit(ids[:20])  # 50 writes that still reach the old side
+    old.insert(900_000, 15)
+    old.delete(ids[20:35])
+    finished(run)
+    world.check_points(world.stored(TARGET))
+
+    new = Application(world, LIVE, plan.job.target_vector, NEW, 2)
+    new.insert(910_000, 100)
+    for begin in range(35, 115, 20):  # 500 writes to the new side: some of them again and again
+        new.edit(ids[begin : begin + 20])
+        new.touch(ids[begin : begin + 20])
+    new.edit(list(range(900_000, 900_015)))
+    new.delete(list(range(910_000, 910_020)))
+    for _ in range(11):
+        new.touch(ids[:20])
+
+    straggler = Application(world, world.collection, world.vector, OLD, 3)
+    straggler.edit([ids[116]])  # after the sweep: the new side does not know it, the old one keeps it
+    stop = threading.Event()
+    writer = payload_writer(world, ids[60:80], stop)
+    try:
+        assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.DONE
+    finally:
+        stop.set()
+        writer.join()
+    back = RunFolder(run.path.with_name(f"{run.name}-back"))
+    state = back.state()
+    assert state.failures == 0 and state.searches > 0
+    served = {"alias_name": LIVE, "collection_name": world.collection}
+    assert served in world.send("GET", "/aliases")["aliases"]
+    old_side_is_whole(world)
+    assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.BLOCKED
+    assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
+    assert world.stored(world.collection)
 
 
 def test_rollback_in_place_fills_the_old_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world_on("1.18", tmp_path, monkeypatch) as (world, environ):
-        window = RollbackAnswer(window="1h")
-        plan, run = begun(world, environ, "in-place", vector=VectorAnswer(name="better"), rollback=window)
-        cut_over(run, world.name)
-        finished(run)
-        ids = sorted(world.points, key=str)
-        new = Application(world, world.collection, "better", NEW, 2)
-        new.edit(ids[:30])  # a whole point with the new vector alone: the old one is gone
-        new.insert(900_000, 10)
-        vectors = [{"id": i, "vector": {"better": [0.1] * plan.job.dimension}} for i in ids[40:50]]
-        world.send("PUT", f"/collections/{world.collection}/points/vectors?wait=true", {"points": vectors})
-        for i in ids[40:50]:  # another text beside the old vector of the former one
-            text = {"text": f"quite another text {i}"}
-            body = {"points": [i], "payload": text}
-            world.send("POST", f"/collections/{world.collection}/points/payload?wait=true", body)
-            world.points[i] = ({**world.points[i][0], **text}, [])
-        assert cli.main(["rollback", run.name, "--confirm", world.name]) == ExitCode.DONE
-        old_side_is_whole(world)
-        assert cli.main(["cleanup", run.name, "--confirm", "text"]) == ExitCode.BLOCKED
+        rollback_in_place(world, environ)
+
+
+def rollback_in_place(world: World, environ: dict[str, str]) -> None:
+    """Points written since with the new vector alone, and texts changed beside the old one, get an old vector again."""
+    window = RollbackAnswer(window="1h")
+    plan, run = begun(world, environ, "in-place", vector=VectorAnswer(name="better"), rollback=window)
+    cut_over(run, world.name)
+    finished(run)
+    ids = sorted(world.points, key=str)
+    new = Application(world, world.collection, "better", NEW, 2)
+    new.edit(ids[:30])  # a whole point with the new vector alone: the old one is gone
+    new.insert(900_000, 10)
+    vectors = [{"id": i, "vector": {"better": [0.1] * plan.job.dimension}} for i in ids[40:50]]
+    world.send("PUT", f"/collections/{world.collection}/points/vectors?wait=true", {"points": vectors})
+    for i in ids[40:50]:  # another text beside the old vector of the former one
+        text = {"text": f"quite another text {i}"}
+        body = {"points": [i], "payload": text}
+        world.send("POST", f"/collections/{world.collection}/points/payload?wait=true", body)
+        world.points[i] = ({**world.points[i][0], **text}, [])
+    assert cli.main(["rollback", run.name, "--confirm", world.name]) == ExitCode.DONE
+    old_side_is_whole(world)
+    assert cli.main(["cleanup", run.name, "--confirm", "text"]) == ExitCode.BLOCKED
 
 
 def test_without_the_old_model_nothing_happens_before_it_was_said(

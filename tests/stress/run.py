@@ -140,7 +140,7 @@ def stress(
         world.start()
         proxy.share = 0.04
         done = _chaos(run, environ, proxy, chance, seconds)
-        proxy.share = 0.015
+        proxy.share, world.pause_s = 0.015, 0.5
         state = _to_the_end(run, environ, world, chance, done)
         proxy.share = 0.0
         world.stop()

@@ -116,6 +116,8 @@ class World:
         self.writes = 0
         self.searches = self.failed = 0
         self.said: list[str] = []
+        self.pause_s = 0.12
+        """Between two writes; a machine that is busy with other things needs longer to keep up with them."""
         self._stop, self._paused, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._threads: list[threading.Thread] = []
         sparse: dict[str, Any] = {"words": {}}
@@ -233,8 +235,8 @@ class World:
 
     def start(self) -> None:
         """Writer and searcher, until `stop`."""
-        for work, pause in ((self._write, 0.12), (self._search, 0.05)):
-            thread = threading.Thread(target=self._on, args=(work, pause), daemon=True)
+        for work in (self._write, self._search):
+            thread = threading.Thread(target=self._on, args=(work,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -246,11 +248,11 @@ class World:
             assert not thread.is_alive()
         assert not self.said, self.said[:3]
 
-    def _on(self, work: Any, pause: float) -> None:
+    def _on(self, work: Any) -> None:
         try:
             while not self._stop.is_set():
                 work()
-                time.sleep(pause)
+                time.sleep(self.pause_s)
         except Exception as error:
             self.said.append(f"{type(error).__name__}: {error}")
 

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from changeover.errors import UsageError
 from changeover.plan.model import Access
-from changeover_tui import messages
+from changeover_tui import crash, messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
@@ -85,6 +85,7 @@ class ConnectScreen(WizardScreen[None]):
             raise UsageError(f"{url or 'the address'}: not an address; write it like http://localhost:6333")
         environ = dict(self.wizard_app.environ)
         if key:
+            crash.remember_secret(key)
             key_env = TYPED_KEY_ENV
             environ[key_env] = key
         elif key_env and not environ.get(key_env):
