@@ -12,18 +12,14 @@ from tests.stress.run import ROUTES, stress
 
 pytestmark = pytest.mark.slow
 
-ON = {
-    "blue-green": "1.17",
-    "side-by-side": "1.17",
-    "hybrid": "1.19",
-    "dimensions": "1.18",
-    "dimensions in place": "1.19",
-}
+ON = {"blue-green": "1.17", "side-by-side": "1.17", "hybrid": "1.19"}
 """Generation that a route is stressed on; 1.18 for the others."""
-SECONDS = 10.0
+LEFT_OUT = {"dimensions in place"}
+"""Stressed by the soak and on real servers; here the time is short."""
+SECONDS = 8.0
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route not in LEFT_OUT])
 def test_nothing_is_lost_under_stress(route: str, tmp_path: Path) -> None:
     environ = live.environ_for(tmp_path / "runs")
     with start(ON.get(route, "1.18"), tmp_path / "server") as server:
