@@ -8,8 +8,11 @@ import msgspec
 
 from changeover.plan.model import (
     AwaitCutover,
+    CatchUp,
     ChangeStorage,
     CreateTextIndex,
+    DropCollection,
+    DropVector,
     FromTerms,
     FromText,
     Load,
@@ -18,8 +21,10 @@ from changeover.plan.model import (
     ReplaceByAlias,
     Request,
     SwapAlias,
+    Sweep,
     SwitchApplication,
 )
+from changeover.plan.text import purpose
 from changeover_tui.words import duration, one_line, plural
 
 if TYPE_CHECKING:
@@ -49,12 +54,12 @@ def where(plan: Plan, arrow: str = "->") -> str:
 
 def kind(plan: Plan) -> str:
     """The route, and that it is a bridge where it is one."""
-    return f"{plan.route} (a bridge)" if plan.job.bridge else plan.route
+    return f"{plan.route} (a bridge)" if plan.job.bridge else purpose(plan)
 
 
 def loads(plan: Plan) -> bool:
     """Whether points are written."""
-    return any(isinstance(step, Load) for step in plan.steps)
+    return any(isinstance(step, Load | CatchUp | Sweep) for step in plan.steps)
 
 
 def embedder(plan: Plan) -> str:
@@ -186,9 +191,20 @@ def verified(plan: Plan, state: RunState) -> str:
     return f"{plural(seen.checked_ids, 'id')} present{compared}"
 
 
+def _after_following(plan: Plan, state: RunState) -> str:
+    """Of a run that follows another: what stays possible."""
+    if any(isinstance(step, DropCollection | DropVector) for step in plan.steps):
+        return "none: the old side is removed; a snapshot can be recovered under another name"
+    if state.cutover is None:
+        return "nothing was brought back; the new side serves as before"
+    return f"make a new plan; {plan.job.source} is kept as it is"
+
+
 def way_back(plan: Plan, state: RunState, run: str) -> str:
     """How to go back; `run` is the name that `changeover rollback` takes."""
     job = plan.job
+    if plan.follows:
+        return _after_following(plan, state)
     if not loads(plan):
         if _change(plan) is None:
             return "remove the text index; nothing else was changed"

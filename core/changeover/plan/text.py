@@ -30,6 +30,14 @@ def render(plan: pm.Plan) -> tuple[PlanLine, ...]:
     return tuple(PlanLine(sign=_sign(step), text=step.title, detail=_detail(plan, step)) for step in plan.steps)
 
 
+def purpose(plan: pm.Plan) -> str:
+    """The route, or what a run is for that follows another one."""
+    if not plan.follows:
+        return plan.route
+    removes = any(isinstance(step, pm.DropCollection | pm.DropVector) for step in plan.steps)
+    return f"{'cleanup' if removes else 'way back'} of {plan.follows}"
+
+
 def count_line(plan: pm.Plan) -> str:
     """`Plan: 2 to add, 1 to change, 0 to remove.`"""
     signs = [line.sign for line in render(plan)]
@@ -39,6 +47,8 @@ def count_line(plan: pm.Plan) -> str:
 def estimate_lines(plan: pm.Plan) -> tuple[str, ...]:
     """The estimate, a line each."""
     e = plan.estimate
+    if plan.follows:
+        return f"{e.points:,} points are compared", e.basis
     if not any(isinstance(step, pm.Load) for step in plan.steps):
         return f"{e.points:,} points stay as they are", f"no load: {e.basis}"
     tokens = f", about {e.tokens:,} tokens" if e.tokens else ""
@@ -54,7 +64,7 @@ def estimate_lines(plan: pm.Plan) -> tuple[str, ...]:
 
 def as_text(plan: pm.Plan) -> str:
     """The whole plan for a terminal or a file."""
-    lines = [f"{plan.route}: {plan.job.source} -> {goal(plan)}", ""]
+    lines = [f"{purpose(plan)}: {plan.job.source} -> {goal(plan)}", ""]
     if plan.job.bridge:
         lines += [BRIDGE, ""]
     for line in render(plan):
@@ -87,6 +97,10 @@ def makes_line(make: pm.Make, job: pm.Job) -> str:
 def goal(plan: pm.Plan) -> str:
     """What the plan ends in, in a few words."""
     job = plan.job
+    if plan.follows:
+        removal = next((s for s in plan.steps if isinstance(s, pm.DropCollection | pm.DropVector)), None)
+        old = f"vector {job.target_vector or '(unnamed)'}" if job.mode == "in-place" else job.target
+        return removal.title[:1].lower() + removal.title[1:] if removal else f"{old} serves again"
     if not job.makes:
         return plan.steps[0].title if len(plan.steps) == 1 else f"{job.target}, same vectors"
     made = ", ".join(make.vector or "(unnamed)" for make in job.makes)
@@ -148,7 +162,8 @@ def _detail(plan: pm.Plan, step: pm.Step) -> str:
         case pm.SwitchApplication():
             return "nothing is sent: deploy the change below"
         case pm.Sweep():
-            return "late writes to the old side are brought over; where both sides changed, the new side stays"
+            old, new = ("the old side", "the new side") if plan.job.mode == "in-place" else (job.source, job.target)
+            return f"late writes to {old} are brought over; where both sides changed, {new} stays"
         case _:
             return _request(step.request)
 

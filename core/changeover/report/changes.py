@@ -57,7 +57,9 @@ def storage(plan: Plan, state: RunState) -> tuple[Section, ...]:
 def application(plan: Plan) -> Section:
     """The diff of the application's call."""
     job = plan.job
-    if job.model is not None:
+    if plan.follows:
+        said = "The call that goes with what serves now:"
+    elif job.model is not None:
         said = "The application has to embed its queries with the new model, in the way the new vectors were made:"
     elif any(isinstance(make, FromVector) for make in job.makes):
         said = "The application has to cut its queries in the way the stored vectors were cut:"

@@ -9,7 +9,7 @@ from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.state import RunState
 from changeover.plan.model import Load, Plan
-from changeover.plan.text import makes_line
+from changeover.plan.text import makes_line, purpose
 from changeover.quality.model import Verdict
 from changeover.report import changes
 from changeover.report.model import (
@@ -43,8 +43,8 @@ def make(plan: Plan, events: Sequence[ev.Event], accepted: Sequence[str] = ()) -
         _service(plan, state),
         *changes.computed(plan, state),
         *changes.storage(plan, state),
-        *((_verification(state),) if plan.job.makes or plan.job.mode == "blue-green" else ()),
-        _quality(state),
+        *((_verification(state),) if _proves(plan) else ()),
+        *(() if plan.follows else (_quality(state),)),
         _timeline(plan, state, events),
         _differences(state, events),
         _left_out(state, events),
@@ -53,7 +53,13 @@ def make(plan: Plan, events: Sequence[ev.Event], accepted: Sequence[str] = ()) -
         changes.afterwards(plan, state),
         _versions(plan, state, events),
     )
-    return Report(title=f"Changeover of {plan.job.name_in_use}", outcome=outcome, tone=tone, sections=sections)
+    what = purpose(plan).partition(" of ")[0].capitalize() if plan.follows else "Changeover"
+    return Report(title=f"{what} of {plan.job.name_in_use}", outcome=outcome, tone=tone, sections=sections)
+
+
+def _proves(plan: Plan) -> bool:
+    """Whether the plan is one that verifies points."""
+    return not plan.follows and (bool(plan.job.makes) or plan.job.mode == "blue-green")
 
 
 def _outcome(state: RunState) -> tuple[str, Tone]:
@@ -71,8 +77,9 @@ def _migrated(plan: Plan, state: RunState) -> Section:
     job = plan.job
     old = job.old_model.label if job.old_model else "not named"
     spent = None if state.started_at is None or state.last_at is None else state.last_at - state.started_at
+    estimated = "" if plan.follows else f" (estimated: {duration(plan.estimate.seconds)} for the load)"
     rows = (
-        ("Route", plan.route),
+        ("Route", purpose(plan)),
         ("Cluster", job.access.url),
         ("Name that the application uses", job.name_in_use),
         ("From", f"collection {job.source}, {changes.named(job.source_vector)}, model {old}"),
@@ -81,7 +88,7 @@ def _migrated(plan: Plan, state: RunState) -> Section:
         ("Vectors carried over", ", ".join(name or "the unnamed one" for name in job.carry) or "none"),
         ("Points when planned", f"{plan.estimate.points:,}"),
         ("Started", moment(state.started_at)),
-        ("Duration", f"{duration(spent)} (estimated: {duration(plan.estimate.seconds)} for the load)"),
+        ("Duration", duration(spent) + estimated),
     )
     return Section(title="What was migrated", blocks=(Facts(rows=rows),))
 

@@ -63,10 +63,12 @@ def _list(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
 def row_of(folder: RunFolder) -> Row:
     """A run as its journal tells it now."""
+    from changeover.plan.text import purpose
+
     plan, state = folder.plan(), folder.state()
     return Row(
         name=folder.name,
-        route=plan.route,
+        route=purpose(plan).partition(" of ")[0],
         collection=plan.job.name_in_use,
         state=standing(folder, state),
         progress=_progress(state),
