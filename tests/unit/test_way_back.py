@@ -99,7 +99,7 @@ def test_from_119_an_old_vector_goes() -> None:
 
 def test_the_words_are_those_of_a_way_back() -> None:
     plan = back(done())
-    assert (purpose(plan), plan_words.kind(plan)) == ("way back of one", "way back of one")
+    assert (purpose(plan), plan_words.kind(plan)) == ("way back of one", "way back")
     assert "way back of one: target -> source serves again" in as_text(plan)
     assert "late writes to target are brought over; where both sides changed, source stays" in as_text(plan)
     state = run_state.begin(plan)

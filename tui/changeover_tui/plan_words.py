@@ -53,8 +53,8 @@ def where(plan: Plan, arrow: str = "->") -> str:
 
 
 def kind(plan: Plan) -> str:
-    """The route, and that it is a bridge where it is one."""
-    return f"{plan.route} (a bridge)" if plan.job.bridge else purpose(plan)
+    """The route, and that it is a bridge where it is one; or way back, or cleanup."""
+    return f"{plan.route} (a bridge)" if plan.job.bridge else purpose(plan).partition(" of ")[0]
 
 
 def loads(plan: Plan) -> bool:
