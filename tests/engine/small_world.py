@@ -41,7 +41,7 @@ class World:
         collection: str = "small",
         vector: str = "text",
         alias: str = "",
-        documents: int = 160,
+        documents: int = 100,
         config: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         folder: Path,

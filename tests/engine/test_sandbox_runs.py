@@ -13,7 +13,7 @@ from changeover.engine.folder import RunFolder
 from changeover.sandbox.demo import open_demo
 from tests.engine import live
 
-DOCUMENTS = 160
+DOCUMENTS = 100
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from changeover.sandbox.scenarios import SCENARIOS
 from changeover_tui import cli
 
-DOCUMENTS = {"bad-model": 80, "old-server": 80}
+DOCUMENTS = {"bad-model": 60, "old-server": 80}
 SAID = {
     "old-server": ["alias docs points to"],
     "fewer-dimensions": ["verdict", "wordllama, 128 numbers"],
@@ -25,7 +25,7 @@ ELSEWHERE = {"upgrade", "side-by-side"}
 
 def demo(scenario: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "changeover_tui", "demo", "--auto", "--plain", "--scenario", scenario]
-    words += ["--documents", str(DOCUMENTS.get(scenario, 150)), "--report", str(folder / "report.html")]
+    words += ["--documents", str(DOCUMENTS.get(scenario, 100)), "--report", str(folder / "report.html")]
     environ = {**os.environ, "CHANGEOVER_RUNS": str(folder / "runs")}
     return subprocess.run(words, capture_output=True, text=True, env=environ, timeout=240, check=False)
 

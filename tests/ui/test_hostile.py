@@ -28,16 +28,11 @@ from .conftest import as_text
 from .test_screens import ACCESS, settle, showing, surveyed
 
 HOSTILE = (
-    "[bold red]red[/] [/] [@click=app.quit]go[/]",
-    "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b2J",
-    "a\u202eb\u200fc\ufeff",
-    "one\ntwo\r\nthree\ttab\x00nul\x08back",
-    "<script>alert(1)</script> &amp; \"'",
+    "[bold red]red[/] [/] [@click=app.quit]go[/] <script>alert(1)</script> &amp; \"'",
+    "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b2J a\u202eb\u200fc\ufeff one\ntwo\r\nthree\ttab\x00nul\x08back",
     "x" * 10_000,
-    "\ud800 {braces} %s {0} $text \\",
-    "漢字" * 200,
+    "漢字" * 200 + "\ud800 {braces} %s {0} $text \\",
 )
-
 each_text = pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 
 
@@ -76,9 +71,7 @@ def encodable(text: str) -> str:
 
 
 @each_text
-async def test_a_run_and_its_cutover_show_foreign_text_as_text(
-    text: str, size: tuple[int, int], tmp_path: Path
-) -> None:
+async def test_a_run_and_its_cutover_show_foreign_text_as_text(text: str, tmp_path: Path) -> None:
     run = stories.new_run(tmp_path / "runs")
     journal(run, encodable(text), finished=False)
     lock = RunLock(run.lock)
