@@ -58,6 +58,11 @@ def begun(world: World, environ: dict[str, str], route: str, **answers: Any) -> 
     return plan, run
 
 
+def back_of(run: RunFolder) -> RunFolder:
+    """The run that takes it back."""
+    return RunFolder(run.path.with_name(f"{run.name}-back"))
+
+
 def cut_over(run: RunFolder, name: str) -> None:
     control.ask(run.control, "cutover", name)
     live.wait_for(run, lambda state: state.cutover is not None)
@@ -171,8 +176,7 @@ def sweep_and_rollback(world: World, environ: dict[str, str]) -> None:
     finally:
         stop.set()
         writer.join()
-    back = RunFolder(run.path.with_name(f"{run.name}-back"))
-    state = back.state()
+    state = back_of(run).state()
     assert state.failures == 0 and state.searches > 0
     served = {"alias_name": LIVE, "collection_name": world.collection}
     assert served in world.send("GET", "/aliases")["aliases"]
@@ -229,6 +233,7 @@ def test_without_the_old_model_nothing_happens_before_it_was_said(
         assert world.send("GET", "/aliases")["aliases"][0]["collection_name"] == TARGET
         assert cli.main(["rollback", run.name, "--confirm", LIVE, "--accept", "no-old-vector"]) == ExitCode.DONE
         lacking = {*ids[:3], 900_000, 900_001}
+        assert "5 points have none" in " ".join(lamp.detail for lamp in back_of(run).state().ready.lamps)  # type: ignore[union-attr]
         stored = world.stored(world.collection)
         assert {i for i in stored if world.vector not in stored[i]["vector"]} == lacking
         old_side_is_whole(world, lacking)
@@ -241,7 +246,7 @@ def test_cleanup_brings_late_writes_over_before_it_removes(tmp_path: Path, monke
         cut_over(run, LIVE)
         finished(run)
         assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
-        back = finished(RunFolder(run.path.with_name(f"{run.name}-back")))
+        back = finished(back_of(run))
         assert back.cutover is None and back.finished is not None and "window of 5 s ended" in back.finished.summary
         straggler = Application(world, world.collection, world.vector, OLD, 3)
         straggler.insert(900_000, 3)

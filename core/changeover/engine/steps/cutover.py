@@ -9,11 +9,12 @@ from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.desk import QUALITY_CODE
+from changeover.engine.ledger import Mark
 from changeover.engine.steps.converge import calm_bound, describe, one_pass
 from changeover.engine.steps.schema import send
 from changeover.engine.steps.wait_green import look, words
 from changeover.errors import BlockedError
-from changeover.plan.model import AwaitCutover, SwapAlias, SwitchApplication, Verify
+from changeover.plan.model import AwaitCutover, Kept, SwapAlias, SwitchApplication, Verify
 from changeover.words import duration
 
 POLL_S = 0.5
@@ -109,6 +110,11 @@ async def _lamps(ctx: Context, found: ev.Differences) -> tuple[ev.Lamp, ...]:
     ]
     if any(isinstance(step, Verify) for step in ctx.plan.steps):
         lamps += [_verified_lamp(ctx), _quality_lamp(ctx)]
+    if any(isinstance(make, Kept) for make in ctx.job.makes):
+        lacking = ctx.ledger.count(Mark.BLANK)
+        lamps.append(
+            ev.Lamp(name="old vectors", on=True, detail=f"{lacking:,} points have none: no old model was given")
+        )
     swap = next((s for s in ctx.plan.steps if isinstance(s, SwapAlias)), None)
     if swap is not None:
         lamps.append(await _alias_lamp(ctx, swap))
