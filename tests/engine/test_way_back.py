@@ -241,13 +241,19 @@ def test_without_the_old_model_nothing_happens_before_it_was_said(
 
 def test_cleanup_brings_late_writes_over_before_it_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world_on("1.19", tmp_path, monkeypatch, alias=LIVE) as (world, environ):
-        _, run = begun(world, environ, "blue-green", rollback=RollbackAnswer(window="5s"))
+        plan, run = begun(world, environ, "blue-green", rollback=RollbackAnswer(window="8s"))
         assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
         cut_over(run, LIVE)
         finished(run)
         assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.BLOCKED
+        new = Application(world, LIVE, plan.job.target_vector, NEW, 4)
+        new.insert(920_000, 3)
+        live.wait_for(back_of(run), lambda state: any(found.new for found in state.passes))
         back = finished(back_of(run))
-        assert back.cutover is None and back.finished is not None and "window of 5 s ended" in back.finished.summary
+        assert back.cutover is None and back.finished is not None and "window of 8 s ended" in back.finished.summary
+        assert {920_000, 920_001} <= world.stored(world.collection).keys(), "brought to the old side while it was open"
+        new.delete([920_000, 920_001])  # and gone after it closed: the old side's copies must not come back
+        new.touch([920_002])
         straggler = Application(world, world.collection, world.vector, OLD, 3)
         straggler.insert(900_000, 3)
         straggler.edit(sorted(world.points, key=str)[:3])

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from changeover.engine.ledger import Ledger, Mark
 from changeover.errors import UsageError
-from changeover.plan.model import FromVector, Plan
+from changeover.plan.model import FromVector, Kept, Plan
 
 
 def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
     """Write `ledger` from the followed run's; it appears whole or not at all. Raises UsageError without that ledger.
 
-    On the way back points that the run had skipped are left out: they never were on the new side, so that their absence
-    there says nothing. Where vectors were computed from stored ones, what is right is only known by the payload.
+    What follows a way back (another one, the cleanup) goes on from its ledger, which knows what that one wrote; points
+    that it wrote without an old vector are written anew. Points that a run had skipped are left out: they never were on
+    its other side, so that their absence there says nothing. Where vectors are computed from stored ones, what is right
+    is only known by the payload.
     """
     if not followed.exists():
         raise UsageError(f"{done.id}: its ledger is gone; without it nobody knows what was written since the cutover")
@@ -26,10 +28,19 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
         source.backup(copy)
         if plan.job.makes != done.job.makes:
             copy.execute("DELETE FROM points WHERE mark = ?", (int(Mark.SKIPPED),))
-            if done.job.thorough or any(isinstance(make, FromVector) for make in done.job.makes):
+            if any(isinstance(make, Kept) for make in done.job.makes):
+                copy.execute(
+                    "UPDATE points SET text = x'', payload = x'', mark = ? WHERE mark = ?",
+                    (int(Mark.WRITTEN), int(Mark.BLANK)),
+                )
+            makes = (*plan.job.makes, *done.job.makes)
+            if done.job.thorough or plan.job.thorough or any(isinstance(make, FromVector) for make in makes):
                 copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x''", (int(Mark.TRUSTED),))
             else:
-                copy.execute("UPDATE points SET mark = ? WHERE mark = ?", (int(Mark.WRITTEN), int(Mark.PARTIAL)))
+                copy.execute(
+                    "UPDATE points SET mark = ? WHERE mark IN (?, ?)",
+                    (int(Mark.WRITTEN), int(Mark.PARTIAL), int(Mark.BLANK)),
+                )
         copy.commit()
         copy.execute("PRAGMA journal_mode=DELETE")
     part.replace(ledger)

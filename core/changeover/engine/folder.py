@@ -70,9 +70,17 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, plan: Plan, environ: Mapping[str, str], path: Path | None = None, accepted: frozenset[str] = frozenset()
+        cls,
+        plan: Plan,
+        environ: Mapping[str, str],
+        path: Path | None = None,
+        accepted: frozenset[str] = frozenset(),
+        base: RunFolder | None = None,
     ) -> RunFolder:
-        """Make the folder for a sealed plan. The same plan again opens the same folder; another plan is refused."""
+        """Make the folder for a sealed plan. The same plan again opens the same folder; another plan is refused.
+
+        `base` is the run whose ledger this one's begins with; without it the one that the plan follows.
+        """
         folder = cls(path or runs_root(environ) / plan.id)
         plan_path = folder.path / "plan.json"
         if plan_path.exists():
@@ -84,7 +92,7 @@ class RunFolder:
         if plan.follows:
             from changeover.engine.beginning import seed
 
-            followed = find(plan.follows, environ) if path is None else cls(path.with_name(plan.follows))
+            followed = base or (find(plan.follows, environ) if path is None else cls(path.with_name(plan.follows)))
             seed(folder.ledger, followed.ledger, followed.plan(), plan)
         write_private(folder.path / "accepted.txt", "".join(f"{code}\n" for code in sorted(accepted)).encode())
         write_private(plan_path, plan_file.to_json(plan))

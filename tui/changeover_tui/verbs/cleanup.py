@@ -46,7 +46,9 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     if not confirmed(options.confirm, gone, "remove it for good"):
         say(f"nothing was removed; remove it with: changeover cleanup {folder.name} --confirm {gone}")
         return int(ExitCode.DONE)
-    run = RunFolder.create(plan, environ, path)
+    # A way back that was open wrote to the old side; only its ledger knows what.
+    base = next((back for back in reversed(back_runs(folder)) if back.ledger.exists()), None)
+    run = RunFolder.create(plan, environ, path, base=base)
     start(run, environ)
     return follow(run, environ, detach=options.detach)
 

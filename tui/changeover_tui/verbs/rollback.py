@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError, ExitCode, UsageError
 from changeover_tui.verbs.common import answers_given, out, say, write_plan
+
+ENDING_S = 60.0
+"""How long an engine may take to stop."""
 
 if TYPE_CHECKING:
     from changeover.decision.answers import Answers
@@ -54,7 +58,12 @@ def _side(options: argparse.Namespace, environ: dict[str, str], folder: RunFolde
     from changeover_tui.verbs.apply import follow
 
     _refuse_unfinished(folder)
-    back = _open_one(folder) if not options.set else None
+    back = _open_one(folder)
+    if back is not None and options.set:
+        _end(back)
+        back = None
+    if back is not None:
+        _refuse_lacking(back, options.accept)
     if back is None:
         back = _planned(options, environ, folder, done)
     elif not confirmed(options.confirm, back.plan().job.name_in_use, "go back now"):
@@ -121,13 +130,45 @@ def _open_one(folder: RunFolder) -> RunFolder | None:
     return None
 
 
+def _end(back: RunFolder) -> None:
+    """Have the engine of a way back stop, so that another one can go on from what it did."""
+    from changeover.engine.control import ask
+    from changeover.engine.launch import running_pid
+
+    until = time.monotonic() + ENDING_S
+    ask(back.control, "stop")
+    while running_pid(back) is not None:
+        if time.monotonic() > until:
+            raise BlockedError(f"{back.name}: its engine does not stop; try again when it has")
+        time.sleep(0.1)
+
+
+def _refuse_lacking(back: RunFolder, accepted: list[str]) -> None:
+    """Raises BlockedError when the open way back has no old model and wrote points without an old vector."""
+    from changeover.engine.ledger import Ledger, Mark
+    from changeover.plan.model import Kept
+    from changeover.routes.way_back import LACKING_CODE
+
+    if LACKING_CODE in accepted or not any(isinstance(make, Kept) for make in back.plan().job.makes):
+        return
+    ledger = Ledger(back.ledger)
+    lacking = ledger.count(Mark.BLANK)
+    ledger.close()
+    if lacking:
+        raise BlockedError(
+            f"{LACKING_CODE}: {lacking:,} points written since the cutover have no old vector; give the old model with"
+            f" --set old_model.provider=... --set old_model.name=..., or go back without them: --accept {LACKING_CODE}"
+        )
+
+
 def _planned(options: argparse.Namespace, environ: dict[str, str], folder: RunFolder, done: Plan) -> RunFolder | None:
     """A new run for the way back, written down; None when nobody confirmed it."""
     from changeover.engine.folder import RunFolder
     from changeover.engine.steps.way_back import back_name
     from changeover.plan.text import as_text
 
-    number = len(back_runs(folder)) + 1
+    earlier = back_runs(folder)
+    number = len(earlier) + 1
     name = back_name(folder.name) + ("" if number == 1 else f"-{number}")
     plan = asyncio.run(_plan(environ, folder.name, done, answers_given(None, options.set), name))
     out(as_text(plan))
@@ -135,7 +176,9 @@ def _planned(options: argparse.Namespace, environ: dict[str, str], folder: RunFo
         write_plan(Path(options.output), plan)
     if not confirmed(options.confirm, plan.job.name_in_use, "go back now"):
         return None
-    return RunFolder.create(plan, environ, folder.path.with_name(name))
+    # What an earlier way back wrote to the old side stands in its ledger alone.
+    base = next((run for run in reversed(earlier) if run.ledger.exists()), None)
+    return RunFolder.create(plan, environ, folder.path.with_name(name), base=base)
 
 
 async def _plan(environ: dict[str, str], run: str, done: Plan, given: Answers, name: str) -> Plan:
