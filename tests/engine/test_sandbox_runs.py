@@ -1,4 +1,4 @@
-"""Whole runs on the sandbox over HTTP, with the demo's application writing, and kill -9 half a dozen times."""
+"""Whole runs on the sandbox over HTTP, with the demo's application writing, and kill -9 a few times."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def test_kills_lose_nothing(tmp_path: Path) -> None:
         run = RunFolder.create(plan, environ)
         pid = live.start(run, environ)
         kills = 0
-        while kills < 4:
-            # One in four dies while it still opens the model; the others in the middle of the load.
-            if kills % 4:
+        while kills < 3:
+            # The first dies while it still opens the model; the others in the middle of the load.
+            if kills % 3:
                 live.wait_for_work(run)
             time.sleep(moments.uniform(0.0, 0.6))
             live.kill(run, pid)
             kills += 1
             pid = live.start(run, environ)
         in_load = sum(event.step == "load" for event in live.checkpoints(run))
-        assert in_load >= 3, "the kills hit the load"
+        assert in_load >= 2, "the kills hit the load"
         control.ask(run.control, "rate", 0)
         live.wait_for(run, lambda state: state.ready is not None and state.ready.ready)
         world.deploy_new()
         live.ask_cutover(run)
-        while kills < 6:
+        while kills < 4:
             time.sleep(moments.uniform(0.05, 0.6))
             if run.state().status == "finished":
                 break
@@ -51,7 +51,7 @@ def test_kills_lose_nothing(tmp_path: Path) -> None:
             if run.state().cutover is None:
                 live.ask_cutover(run)
         state = live.wait_for(run, lambda s: s.status == "finished")
-        assert kills >= 5
+        assert kills >= 3
         assert state.engines == kills + 1
         assert state.failures == 0
         live.wait_for_write(world)

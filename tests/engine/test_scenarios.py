@@ -12,7 +12,7 @@ import pytest
 from changeover.sandbox.scenarios import SCENARIOS
 from changeover_tui import cli
 
-DOCUMENTS = {"bad-model": 60, "old-server": 80}
+DOCUMENTS = {"bad-model": 60, "old-server": 50}
 SAID = {
     "old-server": ["alias docs points to"],
     "fewer-dimensions": ["verdict", "wordllama, 128 numbers"],
