@@ -15,34 +15,40 @@ import httpx
 import msgspec
 import numpy as np
 
-from changeover.decision.answers import Limits
+from changeover.decision.answers import Answers, Limits
 from changeover.embed.protocol import load
 from changeover.engine import control, launch
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import read_all
 from changeover.engine.state import RunState
-from changeover.plan.model import Plan
+from changeover.plan.model import Access, Plan
 from changeover.sandbox.demo import DemoWorld
 from changeover.wizard import Wizard
 
 PATIENCE_S = 240.0
 
 
-def plan_for(world: DemoWorld, environ: dict[str, str], **limits: Any) -> Plan:
-    """The plan that the wizard makes from the demo's answers."""
+def plan_of(access: Access, collection: str, answers: Answers, environ: dict[str, str], *, trials: bool = True) -> Plan:
+    """The plan that the wizard makes of these answers, after it has surveyed and probed the collection."""
 
     async def walk() -> Plan:
-        wizard = Wizard(world.access, environ)
-        wizard.answer(msgspec.structs.replace(world.answers, limits=Limits(**limits)))
+        wizard = Wizard(access, environ)
+        wizard.answer(answers)
         try:
-            await wizard.take_survey(world.collection)
-            await wizard.probe()
+            await wizard.take_survey(collection)
+            await wizard.probe(trials=trials)
             return wizard.plan()
         finally:
             await wizard.close()
 
     return asyncio.run(walk())
+
+
+def plan_for(world: DemoWorld, environ: dict[str, str], **limits: Any) -> Plan:
+    """The plan of the demo's answers."""
+    answers = msgspec.structs.replace(world.answers, limits=Limits(**limits))
+    return plan_of(world.access, world.collection, answers, environ)
 
 
 def wait_for(run: RunFolder, enough: Callable[[RunState], bool], patience_s: float = PATIENCE_S) -> RunState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from collections.abc import Mapping
@@ -21,7 +20,6 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.state import RunState
 from changeover.plan.model import Access, Plan
 from changeover.sandbox import corpus
-from changeover.wizard import Wizard
 from tests.engine import live
 
 OLD = ModelSpec(provider="sandbox", name="wordllama")
@@ -135,18 +133,7 @@ class World:
 
     def plan(self, answers: Answers, environ: dict[str, str], *, trials: bool = False) -> Plan:
         """The plan that the wizard makes."""
-
-        async def walk() -> Plan:
-            wizard = Wizard(Access(url=self.url), environ)
-            wizard.answer(answers)
-            try:
-                await wizard.take_survey(self.name)
-                await wizard.probe(trials=trials)
-                return wizard.plan()
-            finally:
-                await wizard.close()
-
-        return asyncio.run(walk())
+        return live.plan_of(Access(url=self.url), self.name, answers, environ, trials=trials)
 
     def run(
         self, plan: Plan, environ: dict[str, str], *, writes: bool = True, pause_s: float = 0.05

@@ -129,6 +129,26 @@ async def test_a_point_that_vanishes_from_the_batch_does_not_take_the_others_alo
     close(ctx)
 
 
+@pytest.mark.parametrize("method", ["update_vectors", "delete_vectors"])
+async def test_a_point_that_is_back_when_it_is_looked_for_is_written_all_the_same(method: str, tmp_path: Path) -> None:
+    """The server said that it is missing, and the application has inserted it again before the look."""
+    cluster, ctx = world("in-place", {i: (f"text {i}", 0) for i in range(20)}, [], str(tmp_path), batch=20)
+    await load(ctx, ctx.plan.steps[0])
+    edit(cluster, {i: ("  " if method == "delete_vectors" else f"other {i}", 0) for i in range(20)})
+    send, answers = getattr(cluster, method), iter([True, True])
+
+    def missing_at_first(*given: Any, **named: Any) -> None:
+        if next(answers, False):
+            raise ClusterError("Not found: No point with id 7 found", Action.MISSING, status=404)
+        send(*given, **named)
+
+    setattr(cluster, method, missing_at_first)
+    await catch_up(ctx, ctx.plan.steps[1])
+    check(cluster, "in-place")
+    assert next(answers, None) is None
+    close(ctx)
+
+
 async def test_a_rejected_point_is_recorded_and_the_others_are_written(tmp_path: Path) -> None:
     state = {i: (f"text {i}", 0) for i in range(30)} | {5: ("poison", 0)}
     cluster, ctx = world("blue-green", state, [], str(tmp_path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,6 @@ from changeover.engine.ledger import Ledger
 from changeover.plan import file as plan_file
 from changeover.plan.model import Access, Plan
 from changeover.sandbox.server import start
-from changeover.wizard import Wizard
 from tests.engine import dying, live
 from tests.stress.run import ROUTES, check
 from tests.stress.world import World
@@ -26,24 +24,14 @@ POINTS = 24
 
 
 def planned(world: World, route: str, environ: dict[str, str]) -> Plan:
-    async def walk() -> Plan:
-        wizard = Wizard(Access(url=world.url), environ)
-        answers = {
-            "collection": world.alias,
-            "text": TextAnswer(field="text"),
-            "limits": Limits(batch=16, streams=1),
-            "cutover": "when-ready",
-            **ROUTES[route].answers(f"{NAME}_v2"),
-        }
-        wizard.answer(Answers(**answers))
-        try:
-            await wizard.take_survey(world.alias)
-            await wizard.probe(trials=False)
-            return wizard.plan()
-        finally:
-            await wizard.close()
-
-    return asyncio.run(walk())
+    answers = {
+        "collection": world.alias,
+        "text": TextAnswer(field="text"),
+        "limits": Limits(batch=16, streams=1),
+        "cutover": "when-ready",
+        **ROUTES[route].answers(f"{NAME}_v2"),
+    }
+    return live.plan_of(Access(url=world.url), world.alias, Answers(**answers), environ, trials=False)
 
 
 def again(plan: Plan, number: int, torn: bool, environ: dict[str, str]) -> RunFolder:

@@ -259,10 +259,31 @@ def test_cleanup_brings_late_writes_over_before_it_removes(tmp_path: Path, monke
         straggler.edit(sorted(world.points, key=str)[:3])
         assert cli.main(["cleanup", run.name, "--confirm", LIVE]) == ExitCode.USAGE
         assert cli.main(["cleanup", run.name, "--confirm", world.collection]) == ExitCode.DONE
+        killed_at_the_removal(world, RunFolder(run.path.with_name(f"{run.name}-cleanup")))
         names = [entry["name"] for entry in world.send("GET", "/collections")["collections"]]
         assert names == [TARGET]
         world.check_points(world.stored(TARGET))
         assert cli.main(["rollback", run.name, "--confirm", LIVE]) == ExitCode.BLOCKED
+
+
+def killed_at_the_removal(world: World, run: RunFolder) -> None:
+    """The same journal, but the engine died before it wrote that it had removed the collection: it is resumed.
+
+    Then once more with the collection still there, and written since the sweep: that is brought over first.
+    """
+    body = {"vectors": {world.vector: {"size": 256, "distance": "Cosine"}}}
+    lines = run.journal.read_bytes().splitlines(keepends=True)
+    begun = next(i for i, line in enumerate(lines) if b"step-started" in line and b"drop-collection" in line)
+    for there in (False, True):
+        run.journal.write_bytes(b"".join(lines[: begun + 1]))
+        if there:
+            world.send("PUT", f"/collections/{world.collection}", body)
+            known = {i: payload for i, (payload, _) in world.points.items()}
+            copy = Application(world, world.collection, world.vector, OLD, 5)
+            copy.put(known)
+            copy.edit(sorted(world.points, key=str)[5:8])
+        assert cli.main(["resume", run.name]) == ExitCode.DONE
+        assert run.state().status == "finished"
 
 
 def test_cleanup_in_place_removes_the_vector_from_119(

@@ -48,7 +48,7 @@ FORBIDDEN = (
         "vectors-cannot-be-added",
         "1.17",
         {**REPLACED, "route": "in-place"},
-        refused="vectors cannot be added on 1.17.1",
+        refused="vectors cannot be added on 1.17.1 (from 1.18.1 on they can)",
     ),
     Forbidden(
         "remove the old collection for its name",

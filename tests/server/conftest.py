@@ -10,8 +10,10 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
+from changeover.cluster.capabilities import supports
 from changeover.cluster.connect import open_gateway
 from changeover.cluster.gateway import QdrantGateway
 from changeover.plan.model import Access
@@ -48,14 +50,33 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Each server in turn."""
     kind, _, version = request.param.partition("-")
     if kind == "real":
-        if not version:
-            pytest.skip("no real server: name some in CHANGEOVER_TEST_SERVERS (1.18.3=http://127.0.0.1:6333 ...)")
-        yield Server(request.param, real_servers()[version].rstrip("/"), True)
+        yield _named(version)
         return
     from changeover.sandbox.server import start
 
     with start(version) as sandbox:
         yield Server(request.param, sandbox.url.rstrip("/"), False)
+
+
+@pytest.fixture(scope="session", params=list(real_servers()) or [""])
+def real_server(request: pytest.FixtureRequest) -> Server:
+    """Each real server in turn, for what the sandbox has its own tests of."""
+    return _named(request.param)
+
+
+def _named(version: str) -> Server:
+    if not version:
+        pytest.skip("no real server: name some in CHANGEOVER_TEST_SERVERS (1.18.3=http://127.0.0.1:6333 ...)")
+    return Server(f"real-{version}", real_servers()[version].rstrip("/"), True)
+
+
+CLOSED = r"vectors cannot be added on [\d.]+ \(from 1\.18\.1 on they can\)"
+"""Why a route in place is refused where `adds_vectors` is false."""
+
+
+def adds_vectors(server: Server) -> bool:
+    """Whether vectors may be added to a collection there (from 1.18.1)."""
+    return supports("add_vector_safe", httpx.get(server.url).json()["version"])
 
 
 @pytest.fixture

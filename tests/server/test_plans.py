@@ -8,17 +8,17 @@ import pytest
 
 from changeover.checks.model import ModelProbe, Probes
 from changeover.checks.registry import run
-from changeover.cluster.capabilities import supports
 from changeover.cluster.gateway import QdrantGateway
 from changeover.decision.answers import Answers, TextAnswer, VectorAnswer
 from changeover.decision.tree import propose
 from changeover.embed.model import ModelSpec
 from changeover.engine.steps.compare import configuration
+from changeover.errors import BlockedError
 from changeover.plan import model as pm
 from changeover.plan.drift import differences
 from changeover.routes.build import build
 from changeover.survey.take import take
-from tests.server.conftest import Server
+from tests.server.conftest import CLOSED, Server, adds_vectors
 
 PROBES = Probes(new_model=ModelProbe(dimension=6, texts_per_s=100.0, tokens_per_text=10.0, fingerprint="abc"))
 MODEL = ModelSpec(provider="sandbox", name="minilm")
@@ -100,8 +100,10 @@ async def test_blue_green_makes_a_collection_with_the_same_configuration(
 async def test_in_place_adds_a_vector_with_the_settings_of_the_old_one(
     gateway: QdrantGateway, server: Server, name: str
 ) -> None:
-    if not supports("add_vector_safe", await gateway.version()):
-        pytest.skip("vectors cannot be added on this version")
+    if not adds_vectors(server):
+        with pytest.raises(BlockedError, match=CLOSED):
+            await planned(gateway, server, name, next(iter(configs(server))), "in-place")
+        return
     for number, config in enumerate(configs(server)):
         found, plan = await planned(gateway, server, f"{name}{number}", config, "in-place")
         assert differences(plan, found) == ()

@@ -15,14 +15,14 @@ import httpx
 import msgspec
 import pytest
 
-from changeover.cluster.capabilities import supports
 from changeover.engine import control
 from changeover.engine.folder import RunFolder
+from changeover.errors import BlockedError
 from changeover.plan.model import Access
 from changeover.sandbox import world as worlds
 from changeover.sandbox.application import read_stats, replace
 from tests.engine import live
-from tests.server.conftest import Server
+from tests.server.conftest import CLOSED, Server, adds_vectors
 
 PATIENCE_S = 60.0
 
@@ -57,17 +57,17 @@ def wait(enough: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("route", ["in-place", "blue-green"])
-def test_kills_and_writes_lose_nothing(server: Server, route: str, tmp_path: Path) -> None:
-    if not server.real:
-        pytest.skip("the sandbox has its own test of this")
-    version = httpx.get(server.url).json()["version"]
-    if route == "in-place" and not supports("add_vector_safe", version):
-        pytest.skip("vectors cannot be added on this version")
+def test_kills_and_writes_lose_nothing(real_server: Server, route: str, tmp_path: Path) -> None:
+    server = real_server
     if httpx.get(f"{server.url}/collections/{worlds.ALIAS}/exists").json()["result"]["exists"]:
         pytest.skip(f"this server already has a {worlds.ALIAS}; the test would overwrite it")
     environ = live.environ_for(tmp_path / "runs")
     with application(server.url, tmp_path / "world") as world:
         world.answers = msgspec.structs.replace(world.answers, route=route)
+        if route == "in-place" and not adds_vectors(server):
+            with pytest.raises(BlockedError, match=CLOSED):
+                live.plan_for(world, environ, batch=16, rate=60.0)
+            return
         plan = live.plan_for(world, environ, batch=16, rate=60.0)
         run = RunFolder.create(plan, environ)
         pid = live.start(run, environ)

@@ -7,22 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from changeover.cluster.capabilities import supports
+from changeover.errors import BlockedError
 from tests.engine import live
 from tests.engine.small_world import World, kill_leftovers
 from tests.engine.test_way_back import COLLECTION, DOCUMENTS, LIVE, TARGET, rollback_in_place, sweep_and_rollback
-from tests.server.conftest import Server
+from tests.server.conftest import CLOSED, Server, adds_vectors
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
 def world_on(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Iterator[Any]:
-    if not server.real:
-        pytest.skip("the sandbox has its own test of this")
     environ = live.environ_for(tmp_path / "runs")
     monkeypatch.setenv("CHANGEOVER_RUNS", str(tmp_path / "runs"))
     world = World(server.url, collection=COLLECTION, folder=tmp_path, documents=DOCUMENTS, **more)
@@ -33,13 +30,15 @@ def world_on(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **
         world.close(TARGET)
 
 
-def test_sweep_and_rollback(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with world_on(server, tmp_path, monkeypatch, alias=LIVE) as (world, environ):
+def test_sweep_and_rollback(real_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world_on(real_server, tmp_path, monkeypatch, alias=LIVE) as (world, environ):
         sweep_and_rollback(world, environ)
 
 
-def test_rollback_in_place(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if server.real and not supports("add_vector_safe", httpx.get(server.url).json()["version"]):
-        pytest.skip("vectors cannot be added on this version")
-    with world_on(server, tmp_path, monkeypatch) as (world, environ):
+def test_rollback_in_place(real_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world_on(real_server, tmp_path, monkeypatch) as (world, environ):
+        if not adds_vectors(real_server):
+            with pytest.raises(BlockedError, match=CLOSED):
+                rollback_in_place(world, environ)
+            return
         rollback_in_place(world, environ)

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import httpx
 
-from changeover.cluster.capabilities import supports
 from changeover.sandbox.server import start
 from tests.engine import live
-from tests.stress.run import ROUTES, stress
+from tests.stress.run import ROUTES, closed, stress
 
 
 @contextmanager
@@ -45,7 +44,7 @@ def main() -> int:
             seed += 1
             with tempfile.TemporaryDirectory() as folder, server(options.url, options.generation, Path(folder)) as url:
                 version = httpx.get(url).json()["version"]
-                if ROUTES[route].in_place and not supports("add_vector_safe", version):
+                if closed(route, version):
                     continue
                 environ = live.environ_for(Path(folder) / "runs")
                 begun = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers, Limits, SparseAnswer, TargetAnswer, TextAnswer, VectorAnswer
 from changeover.embed.model import ModelSpec
 from changeover.embed.protocol import load
@@ -24,7 +24,6 @@ from changeover.engine.journal import read_all
 from changeover.engine.state import RunState
 from changeover.plan import file as plan_file
 from changeover.plan.model import Access, Plan
-from changeover.wizard import Wizard
 from tests.engine import live
 from tests.engine.small_world import kill_leftovers
 from tests.stress.proxy import Proxy
@@ -42,7 +41,6 @@ class Route:
     answers: Callable[[str], dict[str, Any]]
     made: Column
     vector: str
-    in_place: bool = False
 
 
 def embedded(points: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[Any]:
@@ -74,35 +72,25 @@ def _sparse() -> dict[str, Any]:
     return {"add_sparse": True, "sparse": encoder}
 
 
+def closed(route: str, version: str) -> bool:
+    """Whether the route asks for a vector to be added where a server of this version cannot do so."""
+    return ROUTES[route].answers("").get("route") == "in-place" and not supports("add_vector_safe", version)
+
+
+def _blue_green(target: str) -> dict[str, Any]:
+    vector = VectorAnswer(source="old", name="new")
+    return {"route": "blue-green", "model": MODEL, "vector": vector, "target": TargetAnswer(collection=target)}
+
+
 ROUTES: dict[str, Route] = {
     "in-place": Route(
         lambda _: {"route": "in-place", "model": MODEL, "vector": VectorAnswer(source="old", name="new")},
         embedded,
         "new",
-        in_place=True,
     ),
-    "blue-green": Route(
-        lambda target: {
-            "route": "blue-green",
-            "model": MODEL,
-            "vector": VectorAnswer(source="old", name="new"),
-            "target": TargetAnswer(collection=target),
-        },
-        embedded,
-        "new",
-    ),
-    "side-by-side": Route(
-        lambda target: {
-            "keep_both": True,
-            "route": "blue-green",
-            "model": MODEL,
-            "vector": VectorAnswer(source="old", name="new"),
-            "target": TargetAnswer(collection=target),
-        },
-        embedded,
-        "new",
-    ),
-    "hybrid": Route(lambda _: {**_sparse(), "vector": VectorAnswer(source="old")}, terms, "terms", in_place=True),
+    "blue-green": Route(_blue_green, embedded, "new"),
+    "side-by-side": Route(lambda target: {"keep_both": True, **_blue_green(target)}, embedded, "new"),
+    "hybrid": Route(lambda _: {**_sparse(), "vector": VectorAnswer(source="old")}, terms, "terms"),
     "dimensions": Route(
         lambda target: {
             "avoid": "dimensions",
@@ -122,7 +110,6 @@ ROUTES: dict[str, Route] = {
         },
         cut,
         "short",
-        in_place=True,
     ),
 }
 
@@ -163,23 +150,13 @@ def stress(
 def _plan(world: World, proxy: Proxy, kind: Route, environ: dict[str, str]) -> Plan:
     """The wizard's plan, for the proxy's address."""
 
-    async def walk() -> Plan:
-        wizard = Wizard(Access(url=proxy.url), environ)
-        answers = {
-            "collection": world.alias,
-            "text": TextAnswer(field="text"),
-            "limits": Limits(batch=16, streams=2, rate=40.0, thorough=True),
-            **kind.answers(f"{world.collection}_v2"),
-        }
-        wizard.answer(Answers(**answers))
-        try:
-            await wizard.take_survey(world.alias)
-            await wizard.probe(trials=False)
-            return wizard.plan()
-        finally:
-            await wizard.close()
-
-    plan = asyncio.run(walk())
+    answers = {
+        "collection": world.alias,
+        "text": TextAnswer(field="text"),
+        "limits": Limits(batch=16, streams=2, rate=40.0, thorough=True),
+        **kind.answers(f"{world.collection}_v2"),
+    }
+    plan = live.plan_of(Access(url=proxy.url), world.alias, Answers(**answers), environ, trials=False)
     job = msgspec.structs.replace(plan.job, access=Access(url=proxy.url))
     return plan_file.seal(msgspec.structs.replace(plan, job=job, hash=""))
 
@@ -282,7 +259,7 @@ def check(world: World, plan: Plan, kind: Route, run: RunFolder) -> None:
     for was, name in carried.items():
         bad = [i for i in ids if not _kept(stored[i]["vector"].get(name), world.points[i][1].get(was), was)]
         assert not bad, f"vector {was} is not the one that was written: {bad[:5]}"
-    if not kind.in_place:
+    if plan.job.mode == "blue-green":
         old, new = (world.send("GET", f"/collections/{c}") for c in (world.collection, plan.job.target))
         assert new["config"]["optimizer_config"] == old["config"]["optimizer_config"]
         assert {k: v.get("params") for k, v in new["payload_schema"].items()} == {

@@ -168,6 +168,16 @@ async def test_a_key_that_may_not_write_metadata_goes_on_without() -> None:
     await refused.release()
 
 
+async def test_a_collection_that_the_run_itself_removed_is_not_leased() -> None:
+    """A cleanup that was killed right after the removal is resumed to its end."""
+    server, said = Server(), list[str]()
+    server.fails = [ClusterError("404 Not Found: Collection `docs` doesn't exist!", Action.STOP, status=404)]
+    mine = keeper(server, "r1", Time(), said)
+    await mine.take()
+    assert not mine.held and any("docs is not there" in line for line in said)
+    await mine.release()
+
+
 @pytest.mark.parametrize("metadata", [None, {}, {KEY: None}, {KEY: "x"}, {KEY: {"run": 1}}, {KEY: {}}])
 def test_what_is_no_lease_is_none(metadata: Any) -> None:
     assert read(metadata) is None

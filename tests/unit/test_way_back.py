@@ -73,7 +73,7 @@ def test_what_cannot_go_back_says_why(plan: pm.Plan, sides: Sides, words: str) -
 
 def test_cleanup_removes_the_old_collection_after_late_writes() -> None:
     plan = removal(done(), SIDES, run="one", name="one-cleanup", snapshot=True, safe=False)
-    assert [type(step) for step in plan.steps] == [pm.Sweep, pm.TakeSnapshot, pm.DropCollection]
+    assert [type(step) for step in plan.steps] == [pm.TakeSnapshot, pm.Sweep, pm.DropCollection]
     assert (removed(plan), purpose(plan)) == ("source", "cleanup of one")
     assert "- Remove source" in as_text(plan) and "1 to remove" in as_text(plan)
 

@@ -52,7 +52,7 @@ def _adds(survey: Survey, answers: Answers) -> str:
     if supports("add_vector_safe", version):
         return ""
     if not supports("add_vector", version):
-        return f"vectors cannot be added on {version}"
+        return f"vectors cannot be added on {version} (from 1.18.1 on they can)"
     return f"{version} can drop a fresh vector during an optimization; fixed in 1.18.1"
 
 

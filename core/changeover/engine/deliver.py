@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.context import Context
+from changeover.engine.patience import Patience
 from changeover.engine.recipe import take
-from changeover.errors import UnreachableError
 from changeover.survey.model import PointId
 
 if TYPE_CHECKING:
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     Columns = Mapping[str, Column]
 
 T = TypeVar("T")
-
-PATIENCE_S = 900.0
-"""How long one request is retried before the engine stops, resumable."""
-LONGEST_PAUSE_S = 30.0
 
 
 class Outcome:
@@ -36,22 +31,16 @@ class Outcome:
 
 def patiently(ctx: Context, request: Callable[[], T]) -> T:
     """Run a request again while the answer says RETRY; raises ClusterError for all else, UnreachableError at last."""
-    waited, attempt = 0.0, 0
+    patience = Patience(first_s=0.2, longest_pause_s=30.0, longest_s=900.0)
     while True:
         try:
             return request()
         except ClusterError as error:
-            if error.action is not Action.RETRY:
-                raise
-            if waited > PATIENCE_S:
-                raise UnreachableError(f"gave up after {waited:.0f} s of retries: {error}") from None
-            pause = min(LONGEST_PAUSE_S, 0.2 * 2**attempt) * random.uniform(0.7, 1.3)
-            pause = max(pause, error.retry_after_s or 0.0)
-            attempt += 1
-            if attempt in (3, 8):
+            pause = patience.pause_s(error)
+            if patience.attempts in (3, 8):
                 ctx.log(f"the server is not keeping up, retrying: {error}", "warning")
-            ctx.throttle.back_off(pause, f"waiting {pause:.1f} s: {error}")
-            waited += pause
+            why = f"waiting {pause:.1f} s: {error}"
+        ctx.throttle.back_off(pause, why)
 
 
 def deliver(ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, guard: bool) -> Outcome:
@@ -84,7 +73,7 @@ def _deliver(
         ctx.throttle.wrote(len(part), time.monotonic() - begun)
 
     try:
-        patiently(ctx, send)
+        unless_gone(ctx, [page.ids[row] for row in chosen], send)
         outcome.written += chosen
         return
     except ClusterError as error:
@@ -127,6 +116,23 @@ def _without_gone(
     left = [i for i in part if page.ids[rows[i]] in there]
     if left:
         _deliver(ctx, page, rows, columns, left, outcome, guard)
+
+
+def unless_gone(ctx: Context, ids: Sequence[PointId], request: Callable[[], None]) -> None:
+    """Send patiently; raises ClusterError(MISSING) only when one of `ids` is really gone from the target.
+
+    A point can be inserted again, or a replica lag behind, between the answer and the look: that is asked again.
+    """
+
+    def checked() -> None:
+        try:
+            request()
+        except ClusterError as error:
+            if error.action is Action.MISSING and not set(ids) - existing(ctx, ctx.job.target, ids):
+                raise ClusterError(f"{error}; but every point is there", Action.RETRY, where=error.where) from None
+            raise
+
+    patiently(ctx, checked)
 
 
 def existing(ctx: Context, collection: str, ids: Sequence[PointId]) -> set[PointId]:

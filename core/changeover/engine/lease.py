@@ -52,8 +52,17 @@ class Keeper:
         self.held = False
 
     async def take(self) -> None:
-        """Write the lease. Raises BlockedError when another engine holds it, after having watched whether it lives."""
-        found = await self._read()
+        """Write the lease. Raises BlockedError when another engine holds it, after having watched whether it lives.
+
+        A collection that is not there has none: the run may have removed it itself, right before it was killed.
+        """
+        try:
+            found = await self._read()
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+            self._say(f"no lease is kept: {self._collection} is not there")
+            return
         if found is not None and found.ended is None and not found.same_holder(self._mine):
             await self._outlive(found)
         try:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from changeover.cluster.api import Gateway
-from changeover.cluster.errors import Action, ClusterError
-from changeover.errors import UnreachableError
+from changeover.cluster.errors import ClusterError
+from changeover.engine.patience import Patience
 
 if TYPE_CHECKING:
     from changeover.engine.context import Context
 
 T = TypeVar("T")
-PATIENCE_S = 600.0
-LONGEST_PAUSE_S = 10.0
 READS = frozenset(
     {"version", "collections", "collection", "exists", "aliases", "count", "retrieve", "scroll", "sample"}
 )
@@ -25,20 +22,13 @@ READS = frozenset(
 
 async def patiently(ctx: Context, request: Callable[[], Awaitable[T]]) -> T:
     """Send again while the answer says RETRY; raises ClusterError for all else, UnreachableError, StoppedError."""
-    waited, attempt = 0.0, 0
+    patience = Patience(first_s=0.3, longest_pause_s=10.0, longest_s=600.0)
     while True:
         try:
             return await request()
         except ClusterError as error:
-            if error.action is not Action.RETRY:
-                raise
-            if waited > PATIENCE_S:
-                raise UnreachableError(f"gave up after {waited:.0f} s of retries: {error}") from None
-            pause = min(LONGEST_PAUSE_S, 0.3 * 2**attempt) * random.uniform(0.7, 1.3)
-            pause = max(pause, error.retry_after_s or 0.0)
-            attempt += 1
-            waited += pause
-            await asyncio.to_thread(ctx.throttle.sleep, pause)
+            pause = patience.pause_s(error)
+        await asyncio.to_thread(ctx.throttle.sleep, pause)
 
 
 class PatientGateway:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.context import Context
-from changeover.engine.deliver import existing, patiently
+from changeover.engine.deliver import existing, unless_gone
 from changeover.survey.model import PointId
 
 
@@ -30,12 +30,14 @@ def remove(ctx: Context, rows: Sequence[tuple[PointId, bytes, Sequence[bool]]], 
 
 
 def _delete(ctx: Context, ids: list[PointId], name: str) -> None:
-    try:
-        patiently(ctx, lambda: ctx.wire.delete_vectors(ctx.job.target, ids, [name]))
-    except ClusterError as error:
-        if error.action is not Action.MISSING:
-            raise
-        there = existing(ctx, ctx.job.target, ids)
-        left = [point_id for point_id in ids if point_id in there]
-        if left and len(left) < len(ids):
-            _delete(ctx, left, name)
+    left = ids
+    while left:
+        now = left
+        try:
+            unless_gone(ctx, now, lambda now=now: ctx.wire.delete_vectors(ctx.job.target, now, [name]))  # type: ignore[misc]
+            return
+        except ClusterError as error:
+            if error.action is not Action.MISSING:
+                raise
+        there = existing(ctx, ctx.job.target, now)
+        left = [point_id for point_id in now if point_id in there]

@@ -173,12 +173,13 @@ def removal(done: plan.Plan, sides: Sides, *, run: str, name: str, snapshot: boo
     steps: list[plan.Step] = []
     if job.mode == "blue-green":
         path = f"/collections/{quote(job.source, safe='')}"
-        steps.append(plan.Sweep(id="sweep", title=f"Bring over what still reached {job.source}"))
         if snapshot:
             request = plan.Request(method="POST", path=f"{path}/snapshots?wait=true")
             steps.append(
                 plan.TakeSnapshot(id="take-snapshot", title=f"Take a snapshot of {job.source}", request=request)
             )
+        # Last: a snapshot of much data takes long enough for late writes.
+        steps.append(plan.Sweep(id="sweep", title=f"Bring over what still reached {job.source}"))
         steps.append(
             plan.DropCollection(
                 id="drop-collection", title=f"Remove {job.source}", request=plan.Request(method="DELETE", path=path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from changeover.engine.context import Context
+from changeover.engine.steps.converge import sweep
 from changeover.engine.steps.schema import send
 from changeover.errors import BlockedError
-from changeover.plan.model import DropCollection, DropVector
+from changeover.plan.model import DropCollection, DropVector, Sweep
 
 
 async def drop_collection(ctx: Context, step: DropCollection) -> str:
-    """Remove the old collection; a crash in between is mended by running it again.
+    """Remove the old collection; a crash in between is mended by running it again, after another sweep.
 
     Raises BlockedError while an alias points to it, or when the new side is not there or empty.
     """
@@ -21,6 +22,10 @@ async def drop_collection(ctx: Context, step: DropCollection) -> str:
         raise BlockedError(f"old-still-needed: {new} is not there any more; {old} is not removed")
     if old not in await ctx.gateway.collections():
         return f"{old} was removed before"
+    swept = next((s for s in ctx.plan.steps if isinstance(s, Sweep) and s.id in ctx.begun_before), None)
+    if swept is not None:
+        ctx.log(f"sweeping again: an earlier engine did it, {old} may have been written since")
+        await sweep(ctx, swept)
     if await ctx.gateway.count(old) and not await ctx.gateway.count(new):
         raise BlockedError(f"old-still-needed: {new} is empty; {old} is not removed")
     await send(ctx, step.request)
