@@ -40,6 +40,7 @@ MODULES = {
     "rollback": "rollback",
     "cleanup": "cleanup",
     "report": "report",
+    "compare": "compare",
     "explain": "explain",
 }
 """Verb -> module of `changeover_tui.verbs`, whose `run(options, environ)` returns the exit code."""
@@ -141,6 +142,16 @@ def _reading_verbs(verbs: Verbs[Parser]) -> None:
     report = _verb(verbs, "report", "write the report of a run again")
     report.add_argument("name", metavar="RUN", nargs="?", help="name or folder; the newest when left out")
     report.add_argument("-o", "--output", metavar="FILE", help="copy it there; .md for Markdown")
+
+    compare = _verb(verbs, "compare", "ask the old and the new side of a run; reading only")
+    compare.add_argument("name", metavar="RUN", help="name or folder")
+    asked = compare.add_mutually_exclusive_group()
+    asked.add_argument("--query", metavar="TEXT", help="one query")
+    asked.add_argument("--queries", metavar="FILE", help="JSONL file of queries; else those that the plan names")
+    compare.add_argument("--vote", action="store_true", help="say after each query which list is better")
+    compare.add_argument(
+        "--set", metavar="ID=VALUE", action="append", default=[], help="the old model: old_model.provider, .name, ..."
+    )
 
     explain = _verb(verbs, "explain", "a finding, question, route or exit code in words")
     explain.add_argument("topic", nargs="?", help="without it all topics are listed")

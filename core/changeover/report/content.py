@@ -25,6 +25,7 @@ from changeover.report.model import (
     Table,
     Tone,
 )
+from changeover.side_by_side.votes import WORDS, Tally
 from changeover.words import duration, moment, plural, size
 
 RATE_POINTS = 160
@@ -34,8 +35,8 @@ ROWS = 50
 """Rows of a table of points or requests at most; the rest is counted."""
 
 
-def make(plan: Plan, events: Sequence[ev.Event], accepted: Sequence[str] = ()) -> Report:
-    """The report of a run, finished or not."""
+def make(plan: Plan, events: Sequence[ev.Event], accepted: Sequence[str] = (), votes: Tally | None = None) -> Report:
+    """The report of a run, finished or not; `votes` is what people preferred, query by query."""
     state = run_state.fold(run_state.begin(plan), events)
     outcome, tone = _outcome(state)
     sections = (
@@ -45,6 +46,7 @@ def make(plan: Plan, events: Sequence[ev.Event], accepted: Sequence[str] = ()) -
         *changes.storage(plan, state),
         *((_verification(state),) if _proves(plan) else ()),
         *(() if plan.follows else (_quality(state),)),
+        *(() if votes is None or votes.empty else (_preferred(votes),)),
         _timeline(plan, state, events),
         _differences(state, events),
         _left_out(state, events),
@@ -175,6 +177,18 @@ def _quality(state: RunState) -> Section:
     if quality.ann_recall is not None:
         facts.append(("Approximate against exact search, new vector", f"{quality.ann_recall:.3f}"))
     return Section(title=title, blocks=(*blocks, Facts(rows=tuple(facts))))
+
+
+def _preferred(votes: Tally) -> Section:
+    """Numbers only: the queries may be nobody else's business."""
+    count = votes.judged + votes.skip
+    of = f"{count:,} {'query' if count == 1 else 'queries'}"
+    said = f"People looked at the old and the new list of {of} and said which one is better."
+    rows = [(WORDS[choice].capitalize(), f"{getattr(votes, choice):,}") for choice in ("new", "old", "same", "skip")]
+    if (share := votes.share()) is not None:
+        mean, low, high = share
+        rows.append(("New, where one was better", f"{mean:.0%} (95 % interval: {low:.0%} to {high:.0%})"))
+    return Section(title="Which did people prefer?", blocks=(Paragraph(text=said), Facts(rows=tuple(rows))))
 
 
 def _timeline(plan: Plan, state: RunState, events: Sequence[ev.Event]) -> Section:
