@@ -112,7 +112,7 @@ def test_before_and_after_the_cutover_both_sides_answer_and_votes_reach_the_repo
         assert "new better 1 · old better 1 · the same 0 · skipped 0" in said.out
         assert "a number from 1 to 4" in said.err and "the report shows them" in said.err
         assert "Which did people prefer?" in run.report.read_text()
-        assert shell(environ, *asked, typed="same\n") == ExitCode.DONE
+        assert shell(environ, *asked, typed="3\n") == ExitCode.DONE
         assert "new better 1 · old better 0 · the same 1 · skipped 0" in capsys.readouterr().out
         assert votes.path_of(run).stat().st_mode & 0o777 == 0o600
 

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from changeover.side_by_side.model import Answer, Ranking, Row
     from changeover.side_by_side.votes import Choice
 
-TYPED: dict[str, Choice] = {
-    **{"1": "old", "2": "new", "3": "same", "4": "skip"},
-    **{"old": "old", "new": "new", "same": "same", "skip": "skip"},
-}
-"""What is typed for a vote; the same digits as on the screen, or the word."""
+TYPED: dict[str, Choice] = {"1": "old", "2": "new", "3": "same", "4": "skip"}
+"""What is typed for a vote; the same digits as on the screen."""
 PROMPT = "Which list is better? 1 old, 2 new, 3 the same, 4 skip, q stop: "
 WIDE = 100
 """Terminal cells of what a line says of a point."""
@@ -37,7 +34,9 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     return asyncio.run(_run(options, find(options.name, environ), environ, given))
 
 
-async def _run(options: argparse.Namespace, run: RunFolder, environ: dict[str, str], old_model: ModelSpec | None) -> int:
+async def _run(
+    options: argparse.Namespace, run: RunFolder, environ: dict[str, str], old_model: ModelSpec | None
+) -> int:
     from changeover.side_by_side import words
     from changeover.side_by_side.comparison import open_comparison, refuse_one_sided
 
