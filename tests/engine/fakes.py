@@ -180,14 +180,14 @@ class MemoryCluster:
         self._maybe_fail(before=False)
 
     def delete(self, name: str, ids: Sequence[PointId]) -> None:
-        self._maybe_fail(before=True)
+        self._write_checks(len(ids))
         with self.lock:
             for point_id in ids:
                 self.collections[name].pop(point_id, None)
         self._maybe_fail(before=False)
 
     def delete_vectors(self, name: str, ids: Sequence[PointId], vectors: Sequence[str]) -> None:
-        self._maybe_fail(before=True)
+        self._write_checks(len(ids))
         with self.lock:
             for point_id in ids:
                 if point_id in self.collections[name]:

@@ -306,6 +306,32 @@ async def test_a_scroll_that_is_too_large_for_strict_mode_is_halved(tmp_path: Pa
     close(ctx)
 
 
+@pytest.mark.parametrize("mode", MODES)
+async def test_many_neighbours_that_change_at_once_stay_within_the_limits_of_strict_mode(
+    mode: Mode, tmp_path: Path
+) -> None:
+    """Every request about chosen ids is as small as the server wants it: deletes, looks, repairs, copies, the sweep."""
+    cluster, ctx = world(mode, {i: (f"text {i}", 0) for i in range(200)}, [], str(tmp_path), batch=100)
+    await load(ctx, ctx.plan.steps[0])
+    cluster.largest_batch = 10
+    scroll = cluster.scroll
+
+    def strict(name: str, *, limit: int, filter: Any = None, **options: Any) -> Any:
+        if filter is not None and 10 < limit < 10**9:
+            raise ClusterError(f'Limit exceeded {limit} > 10 for "limit"', Action.SPLIT, status=400)
+        return scroll(name, limit=limit, filter=filter, **options)
+
+    cluster.scroll = strict
+    edit(cluster, {i: (f"text {i}", 1) for i in range(150, 200)} | {i: ("other", 0) for i in range(100, 150)})
+    await catch_up(ctx, ctx.plan.steps[1])
+    check(cluster, mode)
+    await verify(ctx, ctx.plan.steps[3])
+    edit(cluster, {i: (f"text {i}", 2) for i in range(170, 200)} | {i: ("late", 0) for i in range(300, 340)})
+    await sweep(ctx, ctx.plan.steps[6])
+    check(cluster, mode)
+    close(ctx)
+
+
 async def test_a_write_to_the_new_side_while_the_sweep_embeds_is_not_overwritten(tmp_path: Path) -> None:
     cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(10)}, [], str(tmp_path))
     await load(ctx, ctx.plan.steps[0])

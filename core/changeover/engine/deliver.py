@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from changeover.cluster.errors import Action, ClusterError
+from changeover.engine.by_ids import existing
 from changeover.engine.context import Context
-from changeover.engine.patience import Patience
+from changeover.engine.patience import patiently
 from changeover.engine.recipe import take
 from changeover.survey.model import PointId
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from changeover.cluster.api import Column, Page
 
     Columns = Mapping[str, Column]
-
-T = TypeVar("T")
 
 
 class Outcome:
@@ -27,20 +26,6 @@ class Outcome:
         self.written: list[int] = []
         self.rejected: dict[int, str] = {}
         self.gone: list[int] = []
-
-
-def patiently(ctx: Context, request: Callable[[], T]) -> T:
-    """Run a request again while the answer says RETRY; raises ClusterError for all else, UnreachableError at last."""
-    patience = Patience(first_s=0.2, longest_pause_s=30.0, longest_s=900.0)
-    while True:
-        try:
-            return request()
-        except ClusterError as error:
-            pause = patience.pause_s(error)
-            if patience.attempts in (3, 8):
-                ctx.log(f"the server is not keeping up, retrying: {error}", "warning")
-            why = f"waiting {pause:.1f} s: {error}"
-        ctx.throttle.back_off(pause, why)
 
 
 def deliver(ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, guard: bool) -> Outcome:
@@ -133,19 +118,3 @@ def unless_gone(ctx: Context, ids: Sequence[PointId], request: Callable[[], None
             raise
 
     patiently(ctx, checked)
-
-
-def existing(ctx: Context, collection: str, ids: Sequence[PointId]) -> set[PointId]:
-    """Which of these points the collection has."""
-    there: set[PointId] = set()
-    for begin in range(0, len(ids), 256):
-        part = list(ids[begin : begin + 256])
-        chosen = {"must": [{"has_id": part}]}
-        page = patiently(
-            ctx,
-            lambda part=part, chosen=chosen: ctx.wire.scroll(  # type: ignore[misc]
-                collection, start=None, limit=len(part), payload=False, filter=chosen
-            ),
-        )
-        there.update(page.ids)
-    return there

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.errors import UnreachableError
+
+if TYPE_CHECKING:
+    from changeover.engine.context import Context
+
+T = TypeVar("T")
 
 
 class Patience:
@@ -30,3 +37,17 @@ class Patience:
         self.attempts += 1
         self.waited += pause
         return pause
+
+
+def patiently(ctx: Context, request: Callable[[], T]) -> T:
+    """Run a request again while the answer says RETRY; raises ClusterError for all else, UnreachableError at last."""
+    patience = Patience(first_s=0.2, longest_pause_s=30.0, longest_s=900.0)
+    while True:
+        try:
+            return request()
+        except ClusterError as error:
+            pause = patience.pause_s(error)
+            if patience.attempts in (3, 8):
+                ctx.log(f"the server is not keeping up, retrying: {error}", "warning")
+            why = f"waiting {pause:.1f} s: {error}"
+        ctx.throttle.back_off(pause, why)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from changeover.engine import by_ids, stale
 from changeover.engine import events as ev
-from changeover.engine import stale
 from changeover.engine.context import Context
-from changeover.engine.deliver import deliver, patiently
+from changeover.engine.deliver import deliver
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import Entry, Mark
 from changeover.engine.recipe import Made, take
@@ -19,7 +19,7 @@ from changeover.engine.reuse import reused
 from changeover.errors import StoppedError
 
 if TYPE_CHECKING:
-    from changeover.cluster.api import Filter, Page
+    from changeover.cluster.api import Page
     from changeover.survey.model import PointId
 
 T = TypeVar("T")
@@ -202,9 +202,5 @@ def _untouched(ctx: Context, batch: Batch) -> set[PointId]:
     """
     assert batch.base is not None
     ids = [batch.page.ids[row] for row in batch.rows]
-    chosen: Filter = {"must": [{"has_id": ids}]}
-    page = patiently(
-        ctx, lambda: ctx.wire.scroll(ctx.job.target, start=None, limit=len(ids), payload=True, filter=chosen)
-    )
-    now = {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
+    now = by_ids.payload_hashes(ctx, ctx.job.target, ids)
     return {point_id for point_id in ids if now.get(point_id) == batch.base.get(point_id)}

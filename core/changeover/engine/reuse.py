@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from changeover.cluster.api import SparseValue
-from changeover.engine.deliver import patiently
+from changeover.engine import by_ids
 from changeover.engine.recipe import Made, entry
 
 if TYPE_CHECKING:
-    from changeover.cluster.api import Column, Filter, Page
+    from changeover.cluster.api import Column, Page
     from changeover.engine.context import Context
 
 
@@ -22,22 +22,19 @@ def reused(ctx: Context, page: Page, rows: Sequence[int], basis: Sequence[bytes]
     A vector is copied only where the ledger says that it was made from what the row holds now.
     """
     recipe, ids = ctx.recipe, [page.ids[row] for row in rows]
-    chosen: Filter = {"must": [{"has_id": ids}]}
-    target = patiently(
-        ctx,
-        lambda: ctx.wire.scroll(
-            ctx.job.target, start=None, limit=len(ids), payload=False, vectors=recipe.names, filter=chosen
-        ),
-    )
-    there = {point_id: row for row, point_id in enumerate(target.ids)}
+    there = {
+        point_id: (found, at)
+        for found in by_ids.read(ctx, ctx.job.target, ids, payload=False, vectors=recipe.names)
+        for at, point_id in enumerate(found.ids)
+    }
     known = ctx.ledger.get(ids)
     columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in recipe.names}
     lacking = []
     for position, (point_id, row) in enumerate(zip(ids, rows, strict=True)):
         fresh = point_id in there and point_id in known and known[point_id].text == basis[position]
         for make in recipe.makes:
-            found = target.vector(there[point_id], make.vector) if fresh else None
-            columns[make.vector][position] = _value(found)
+            found = _stored(*there[point_id], make.vector) if fresh else None
+            columns[make.vector][position] = found
             if found is None and recipe.can_make(make, page, row) and position not in lacking:
                 lacking.append(position)
     made = recipe.make(page, [rows[position] for position in lacking])
@@ -48,8 +45,9 @@ def reused(ctx: Context, page: Page, rows: Sequence[int], basis: Sequence[bytes]
     return Made(columns={name: _column(values) for name, values in columns.items()}, refused=refused)
 
 
-def _value(stored: Any) -> Any:
-    """A stored vector, as REST gives it, in the form that writes take."""
+def _stored(page: Page, row: int, name: str) -> Any:
+    """A stored vector in the form that writes take; None when there is none."""
+    stored = page.vector(row, name)
     if stored is None:
         return None
     if isinstance(stored, dict):

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from changeover.cluster.errors import Action, ClusterError
+from changeover.engine import by_ids
 from changeover.engine import events as ev
 from changeover.engine.acks import Acked, SliceAcks
 from changeover.engine.context import Context
-from changeover.engine.deliver import existing, patiently
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import UNKNOWN, Entry, Mark
+from changeover.engine.patience import patiently
 from changeover.engine.pipeline import Batch
 from changeover.engine.recipe import text_paths
 from changeover.ids import id_key
@@ -208,17 +209,7 @@ def again(
     job = ctx.job
     vectors = (*copied(ctx), *ctx.recipe.names) if stale_only else copied(ctx)
     payload = text_payload(ctx)
-    size = max(1, ctx.throttle.effective_batch)
-    for begin in range(0, len(ids), size):
-        part = ids[begin : begin + size]
-        ctx.throttle.admit(len(part))
-        chosen: Filter = {"must": [{"has_id": part}]}
-        page = patiently(
-            ctx,
-            lambda part=part, chosen=chosen: ctx.wire.scroll(  # type: ignore[misc]
-                job.source, start=None, limit=len(part), payload=payload, vectors=vectors, filter=chosen
-            ),
-        )
+    for page in by_ids.read(ctx, job.source, ids, payload=payload, vectors=vectors, paced=True):
         if page.ids:  # the application may have deleted them all meanwhile
             yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base)
 
@@ -262,12 +253,12 @@ def _lacks(ctx: Context, page: Page, row: int, make: Make, entry: Entry | None) 
 
 def _delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
     # Asked again before anything is deleted: a point can be written between the scroll and now.
-    back = existing(ctx, ctx.job.source, gone)
+    back = by_ids.existing(ctx, ctx.job.source, gone)
     gone = [point_id for point_id in gone if point_id not in back]
     if not gone:
         return
     if not ctx.in_place:
-        patiently(ctx, lambda: ctx.wire.delete(ctx.job.target, gone))
+        by_ids.delete(ctx, ctx.job.target, gone)
     ctx.ledger.drop(gone)
     found.add("deleted", len(gone))
 
@@ -283,7 +274,7 @@ def _without_conflicts(
     asked = [*differing, *gone]
     if not asked:
         return differing, gone
-    target = _payload_hashes(ctx, ctx.job.target, asked)
+    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
     base = {point_id: _base(known, point_id) for point_id in asked}
     touched = {point_id for point_id in asked if target.get(point_id) != base[point_id]}
     reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
@@ -305,7 +296,7 @@ def _report_overwritten(
     asked = [*differing, *gone]
     if not asked:
         return
-    target = _payload_hashes(ctx, ctx.job.target, asked)
+    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
     source = {page.ids[row]: payload_hash(page.payload(row)) for row in range(len(page.ids))}
     for point_id in asked:
         now = target.get(point_id)
@@ -313,16 +304,6 @@ def _report_overwritten(
             found.add("conflicts")
             reason = "written on the old side too after the cutover; the new side's state is brought back"
             ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
-
-
-def _payload_hashes(ctx: Context, collection: str, ids: list[PointId]) -> dict[PointId, bytes]:
-    page = patiently(
-        ctx,
-        lambda: ctx.wire.scroll(
-            collection, start=None, limit=len(ids), payload=True, filter={"must": [{"has_id": ids}]}
-        ),
-    )
-    return {point_id: payload_hash(page.payload(row)) for row, point_id in enumerate(page.ids)}
 
 
 def _base(known: dict[PointId, Entry], point_id: PointId) -> bytes | None:
@@ -342,22 +323,12 @@ def _settle(
     reasons = {p: "deleted on the old side, but the new side had changed it" for p in gone if p in target}
     if not differing:
         return reasons
-    page = patiently(
-        ctx,
-        lambda: ctx.wire.scroll(
-            ctx.job.source,
-            start=None,
-            limit=len(differing),
-            payload=True,
-            vectors=ctx.recipe.reads,
-            filter={"must": [{"has_id": differing}]},
-        ),
-    )
     rows = []
-    for row, point_id in enumerate(page.ids):
-        entry = Entry(ctx.recipe.basis(page, row), payload_hash(page.payload(row)), Mark.WRITTEN)
-        rows.append((point_id, entry))
-        if target.get(point_id) != entry.payload:
-            reasons[point_id] = "written on the old side after the new side had changed it"
+    for page in by_ids.read(ctx, ctx.job.source, differing, vectors=ctx.recipe.reads):
+        for row, point_id in enumerate(page.ids):
+            entry = Entry(ctx.recipe.basis(page, row), payload_hash(page.payload(row)), Mark.WRITTEN)
+            rows.append((point_id, entry))
+            if target.get(point_id) != entry.payload:
+                reasons[point_id] = "written on the old side after the new side had changed it"
     ctx.ledger.put(rows)
     return reasons

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from changeover.cluster.errors import Action, ClusterError
+from changeover.engine.by_ids import existing, in_parts
 from changeover.engine.context import Context
-from changeover.engine.deliver import existing, unless_gone
+from changeover.engine.deliver import unless_gone
 from changeover.survey.model import PointId
 
 
@@ -26,7 +27,8 @@ def remove(ctx: Context, rows: Sequence[tuple[PointId, bytes, Sequence[bool]]], 
             if not has[position] and (known[point_id].text != basis if point_id in known else crashed)
         ]
         if ids:
-            _delete(ctx, ids, name)
+            for _ in in_parts(ctx, ids, lambda part, name=name: _delete(ctx, part, name)):  # type: ignore[misc]
+                pass
 
 
 def _delete(ctx: Context, ids: list[PointId], name: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from changeover.cluster.api import Inference
-from changeover.engine import scans
+from changeover.engine import by_ids, scans
 from changeover.engine.context import Context
-from changeover.engine.deliver import patiently
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import Entry, Mark
 from changeover.engine.recipe import entry, likeness
@@ -17,6 +16,9 @@ from changeover.engine.steps.converge import slices_of
 from changeover.ids import id_key
 from changeover.plan.model import Job, Slice
 from changeover.survey.model import PointId
+
+if TYPE_CHECKING:
+    from changeover.cluster.api import Page
 
 SECTIONS = ("hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config")
 PARAMETERS = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload")
@@ -50,13 +52,11 @@ def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set
     """
     bad: set[PointId] = set()
     lowest, compared = 1.0, 0
-    for begin in range(0, len(ids), 64):
-        source = read(ctx, ctx.job.source, ids[begin : begin + 64], vectors=ctx.recipe.reads)
+    for source in by_ids.read(ctx, ctx.job.source, ids, vectors=ctx.recipe.reads):
         if not source.ids:  # the application has deleted them all meanwhile
             continue
-        target = read(ctx, ctx.job.target, list(source.ids), vectors=ctx.recipe.names)
+        where = _found(ctx, ctx.job.target, list(source.ids), ctx.recipe.names)
         entries = ctx.ledger.get(list(source.ids))
-        where = {point_id: row for row, point_id in enumerate(target.ids)}
         rows = [
             row
             for row, point_id in enumerate(source.ids)
@@ -67,7 +67,7 @@ def sampled_vectors(ctx: Context, ids: list[PointId], least: float) -> tuple[set
             point_id = source.ids[row]
             fresh = {name: one for name, c in made.columns.items() if (one := entry(c, position)) is not None}
             compared += any(not isinstance(one, Inference) for one in fresh.values())
-            alike = min((likeness(target.vector(where[point_id], n), one) for n, one in fresh.items()), default=1.0)
+            alike = min((likeness(_vector(where[point_id], n), one) for n, one in fresh.items()), default=1.0)
             lowest = min(lowest, alike)
             if alike < least:
                 bad.add(point_id)
@@ -80,16 +80,13 @@ def carried_vectors(ctx: Context, ids: list[PointId]) -> set[PointId]:
     bad: set[PointId] = set()
     if not job.carry:
         return bad
-    for begin in range(0, len(ids), 64):
-        part = ids[begin : begin + 64]
-        old = read(ctx, job.source, part, vectors=tuple(job.carry))
-        new = read(ctx, job.target, part, vectors=tuple(job.carry.values()))
-        rows = {point_id: row for row, point_id in enumerate(new.ids)}
+    for old in by_ids.read(ctx, job.source, ids, payload=False, vectors=tuple(job.carry)):
+        where = _found(ctx, job.target, list(old.ids), tuple(job.carry.values()))
         for row, point_id in enumerate(old.ids):
-            if point_id not in rows:
+            if point_id not in where:
                 continue
-            there = rows[point_id]
-            if any(not _same(old.vector(row, was), new.vector(there, name)) for was, name in job.carry.items()):
+            new = where[point_id]
+            if any(not _same(old.vector(row, was), _vector(new, name)) for was, name in job.carry.items()):
                 bad.add(point_id)
     return bad
 
@@ -144,14 +141,17 @@ def _hashes(ctx: Context, collection: str, part: Slice) -> dict[PointId, bytes]:
     return hashes if end is None else {i: h for i, h in hashes.items() if id_key(i) < end}
 
 
-def read(ctx: Context, collection: str, ids: list[PointId], vectors: tuple[str, ...]) -> Any:
-    """These points as one page, in id order; those that are not there are left out."""
-    return patiently(
-        ctx,
-        lambda: ctx.wire.scroll(
-            collection, start=None, limit=len(ids), payload=True, vectors=vectors, filter={"must": [{"has_id": ids}]}
-        ),
-    )
+def _found(
+    ctx: Context, collection: str, ids: list[PointId], vectors: tuple[str, ...]
+) -> dict[PointId, tuple[Page, int]]:
+    """Page and row of each of these points that the collection has."""
+    pages = by_ids.read(ctx, collection, ids, payload=False, vectors=vectors)
+    return {point_id: (page, row) for page in pages for row, point_id in enumerate(page.ids)}
+
+
+def _vector(found: tuple[Page, int], name: str) -> Any:
+    page, row = found
+    return page.vector(row, name)
 
 
 def _accounted(known: Entry | None, basis: bytes) -> bool:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from changeover.engine import by_ids
 from changeover.engine import events as ev
 from changeover.engine.context import Context
-from changeover.engine.deliver import existing, patiently
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import UNKNOWN, Mark
 from changeover.engine.steps import compare
@@ -111,9 +111,7 @@ async def _settle(ctx: Context, step: Verify, suspects: Suspects) -> set[PointId
 def _contents(ctx: Context, ids: set[PointId]) -> dict[PointId, tuple[bytes, bytes]]:
     """What the source holds of these points now, as far as it matters: hashes of payload and of what is embedded."""
     found: dict[PointId, tuple[bytes, bytes]] = {}
-    listed = sorted(ids, key=str)
-    for begin in range(0, len(listed), 64):
-        page = compare.read(ctx, ctx.job.source, listed[begin : begin + 64], vectors=ctx.recipe.reads)
+    for page in by_ids.read(ctx, ctx.job.source, sorted(ids, key=str), vectors=ctx.recipe.reads):
         for row, point_id in enumerate(page.ids):
             found[point_id] = (payload_hash(page.payload(row)), ctx.recipe.basis(page, row))
     return found
@@ -124,11 +122,11 @@ def _repair(ctx: Context, bad: list[PointId]) -> None:
 
     They stay in the ledger: the application may delete one before the pass, and then the new side must follow.
     """
-    there = existing(ctx, ctx.job.source, bad)
+    there = by_ids.existing(ctx, ctx.job.source, bad)
     ctx.ledger.put([(point_id, UNKNOWN) for point_id in bad if point_id in there])
     extra = [point_id for point_id in bad if point_id not in there]
     if extra and not ctx.in_place:
-        patiently(ctx, lambda: ctx.wire.delete(ctx.job.target, extra))
+        by_ids.delete(ctx, ctx.job.target, extra)
     ctx.ledger.drop(extra)
 
 
