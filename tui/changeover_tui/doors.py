@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from changeover.engine.folder import RunFolder
     from changeover.plan.model import Access
     from changeover.sandbox.demo import DemoWorld
+    from changeover.side_by_side.comparison import Comparison
     from changeover.wizard import Wizard
 
 MakeWizard = Callable[["Access", Mapping[str, str]], "Wizard"]
@@ -30,6 +32,13 @@ def real_demo(environ: Mapping[str, str], say: Say) -> DemoWorld:
     from changeover.sandbox.demo import open_demo
 
     return open_demo(environ, say=say)
+
+
+async def real_comparison(run: RunFolder, environ: Mapping[str, str], say: Say) -> Comparison:
+    """Connect to the run's cluster and open the models of both sides."""
+    from changeover.side_by_side.comparison import open_comparison
+
+    return await open_comparison(run, environ, tell=say)
 
 
 class WarmUp:

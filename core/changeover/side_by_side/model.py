@@ -11,12 +11,15 @@ from changeover.survey.model import PointId
 
 TOP = 10
 """Points of each list."""
+BEGUN_BY = ("load", "change-storage", "create-text-index")
+"""Kinds of steps that make the new side; before one of them has begun there is nothing to compare."""
 
 SideName: TypeAlias = Literal["old", "new"]
 Way: TypeAlias = Literal["dense", "sparse", "fused"]
-Move: TypeAlias = Literal["same", "up", "down", "new", "gone", "absent", "aside"]
+Move: TypeAlias = Literal["same", "up", "down", "new", "gone", "absent", "aside", "alone"]
 """From the old list to the new one. new: only the new list has it. gone: only the old one. absent: the other side does
-not hold the point (or its vector) at all, so its rank says nothing about the model. aside: neither list has it."""
+not hold the point (or its vector) at all, so its rank says nothing about the model. aside: neither list has it.
+alone: the other side was not asked."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

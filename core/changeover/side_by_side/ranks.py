@@ -38,7 +38,10 @@ def rankings(
         Ranking(
             side=found.side,
             way=found.way,
-            rows=tuple(_row(found, rank, hit, before, after, held) for rank, hit in enumerate(found.hits, 1)),
+            rows=tuple(
+                _row(found, rank, hit, before, after, held, compared=old is not None and new is not None)
+                for rank, hit in enumerate(found.hits, 1)
+            ),
             embed_ms=found.embed_ms,
             search_ms=found.search_ms,
         )
@@ -64,6 +67,8 @@ def _row(
     before: Mapping[PointId, int],
     after: Mapping[PointId, int],
     held: Mapping[SideName, Held],
+    *,
+    compared: bool,
 ) -> Row:
     old, new = before.get(hit.id), after.get(hit.id)
     other: SideName = "old" if old is None else "new"
@@ -76,5 +81,5 @@ def _row(
         text=excerpt.text,
         old=old,
         new=new,
-        move=move(old, new, held=other not in held or hit.id in held[other].points),
+        move=move(old, new, held=hit.id in held[other].points) if compared else "alone",
     )

@@ -13,9 +13,6 @@ from changeover.errors import BlockedError, ChangeoverError, UsageError
 from changeover.plan.model import ChangeStorage, CreateTextIndex, FromTerms, FromVector, Job, Kept, Plan
 from changeover.side_by_side.model import SideName
 
-BEGUN_BY = ("load", "change-storage", "create-text-index")
-"""Kinds of steps that make the new side; before one of them has begun there is nothing to compare."""
-
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
     """How one side is searched."""

@@ -16,10 +16,10 @@ MOVES = (
 
 
 def move(row: Row) -> str:
-    """`up 2`, `down 1`, `same`, `new`, `gone`, `absent`, `aside`."""
+    """`up 2`, `down 1`, `same`, `new`, `gone`, `absent`, `aside`; "" where only one side was asked."""
     if row.move in ("up", "down") and row.old is not None and row.new is not None:
         return f"{row.move} {abs(row.old - row.new)}"
-    return row.move
+    return "" if row.move == "alone" else row.move
 
 
 def rank(value: int | None) -> str:
@@ -54,8 +54,13 @@ def shared(answer: Answer) -> str:
 
 def absent(answer: Answer) -> str:
     """How many points of the old list the new side does not hold; "" for none."""
-    count = sum(row.move == "absent" for row in answer.old.rows) if answer.old else 0
+    count = absent_count(answer)
     return f"{count} of the old list not on the new side (yet)" if count else ""
+
+
+def absent_count(answer: Answer) -> int:
+    """Points of the old list that the new side does not hold."""
+    return sum(row.move == "absent" for row in answer.old.rows) if answer.old else 0
 
 
 def about(row: Row) -> str:

@@ -14,6 +14,7 @@ from textual.widgets import Log, Sparkline
 from changeover.engine.folder import RunFolder
 from changeover.errors import ChangeoverError
 from changeover.plan.model import SwitchApplication
+from changeover.side_by_side.model import BEGUN_BY
 from changeover_tui import plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.runner import LogLine, RunFeed
@@ -169,7 +170,7 @@ class RunScreen(WizardScreen[None]):
             self.query_one("#canary", Cell).say(run_text.canary(plan, state))
             self.query_one("#backlog", Cell).say(run_text.backlog(plan, state))
             self._answer_about_cutover()
-        facts = (self.standing, self._waits, self.can_deploy, self._alive)
+        facts = (self.standing, self._waits, self.can_deploy, self.can_compare, self._alive)
         if facts != self._facts:
             self._facts = facts
             self.refresh_bindings()
@@ -224,6 +225,12 @@ class RunScreen(WizardScreen[None]):
         moved = self.feed.state.cutover is not None or self._waits
         return moved and (self._in_place or job.target_vector in job.carry.values())
 
+    @property
+    def can_compare(self) -> bool:
+        """Whether there is a new side to ask: the step that makes it has begun."""
+        begun = any(s.kind in BEGUN_BY and s.status != "waiting" for s in self.feed.state.steps)
+        return begun or bool(self.feed.plan.follows)
+
     def _say_standing(self) -> None:
         state = self.feed.state
         match self.standing:
@@ -257,6 +264,8 @@ class RunScreen(WizardScreen[None]):
             return not self.at_work and state.status != "finished"
         if action == "deploy":
             return self.can_deploy
+        if action == "compare":
+            return self.can_compare
         if action in ("pause", "rate", "batch", "streams", "stop", "resume"):
             if not self.at_work or state.status == "finished":
                 return False
@@ -355,6 +364,12 @@ class RunScreen(WizardScreen[None]):
             self.fail(f"the engine refused the cutover: {refused}")
         else:
             self.tell("The engine took the cutover up.")
+
+    def action_compare(self) -> None:
+        """Ask a query on both sides."""
+        from changeover_tui.screens.compare import CompareScreen
+
+        self.app.push_screen(CompareScreen(self.feed.run))
 
     def action_deploy(self) -> None:
         """Sandbox: the application's deployment that is the cutover in place."""

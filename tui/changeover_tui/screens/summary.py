@@ -60,6 +60,12 @@ class SummaryScreen(WizardScreen[None]):
             return f"{run.report}\n{markdown}"
         return f"not written yet; `changeover report {run.name}` writes it"
 
+    def action_compare(self) -> None:
+        """Both sides, as long as both are there."""
+        from changeover_tui.screens.compare import CompareScreen
+
+        self.app.push_screen(CompareScreen(self._feed.run))
+
     def action_copy(self) -> None:
         """Copy the path, and say it: copying fails silently in some terminals."""
         self.app.copy_to_clipboard(str(self._feed.run.report))
