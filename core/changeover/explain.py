@@ -61,6 +61,13 @@ VERDICTS = {
         "mend its prefixes and text, and start anew. `changeover control RUN accept no-go` overrules it; acknowledging\n"
         "what a sample said before the run does not."
     ),
+    "points-left-out": (
+        "Points left out: the model or the server rejected points, each with its reason in the report. A few do not hold\n"
+        "anything up; more than ten and one in a thousand keep the lamp `verified` dark, and two hundred in a row stop the\n"
+        "run: then something is wrong with the target, the model, or what stands between. Mend the cause and\n"
+        "`changeover resume RUN`: every one is tried again. `changeover control RUN accept points-left-out` (or `resume RUN\n"
+        "--accept points-left-out`) goes on without them. The cleanup keeps the old side while it holds the only copy."
+    ),
     "no-old-vector": (
         "No old vector: `changeover rollback` was asked for without the old model. Points that were added, or got another\n"
         "text, after the cutover have no vector of the old model, and nobody can make one; searches of the old side would\n"

@@ -259,3 +259,11 @@ def test_any_body_gives_one_clean_line(body: bytes | str) -> None:
 
 def test_a_page_of_html_is_not_shown() -> None:
     assert "<" not in str(classify(502, b"<!DOCTYPE html>\n<html><body>nginx</body></html>"))
+
+
+@pytest.mark.parametrize("body", [b"<html><body>400 Bad Request</body></html>", b'{"error": "blocked"}', b"", b"no"])
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refusal_by_a_proxy_says_nothing_about_the_points(status: int, body: bytes) -> None:
+    refused = classify(status, body)
+    assert refused.action is Action.STOP and "something in front of it" in str(refused)
+    assert classify(status, b'{"status":{"error":"Wrong input: Vector dimension error"}}').action is Action.SKIP

@@ -170,6 +170,9 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
     resume = _verb(verbs, "resume", "start the engine of a stopped run where it was")
     resume.add_argument("name", metavar="RUN", help="name or folder")
     resume.add_argument("--spend", type=float, metavar="N", help="another sum that may be spent on the model")
+    resume.add_argument(
+        "--accept", action="append", default=[], metavar="CODE", help="overrule what stopped the run: points-left-out"
+    )
     resume.add_argument("--detach", action="store_true", help="start the engine and leave")
 
     control = _verb(verbs, "control", "ask a running engine for something")

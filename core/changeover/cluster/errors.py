@@ -129,6 +129,9 @@ def classify(status: int, body: bytes | str, headers: Mapping[str, str] | None =
         Action.STOP,
     )
     words = _advice(status, text) if status in (401, 403) or not text else text
+    if action is Action.SKIP and isinstance(body, bytes) and not _is_qdrants(body):
+        # A proxy or firewall in front of the cluster: that says nothing about the points.
+        action, words = Action.STOP, f"not Qdrant, but something in front of it, refused the request: {words}"
     prefix = f"{where}: " if where else ""
     return ClusterError(
         f"{prefix}{words} (HTTP {status})", action, status=status, retry_after_s=_retry_after(headers), where=where
@@ -212,6 +215,14 @@ def error_text(body: bytes | str) -> str:
     if re.match(r"\s*<(!doctype|html|head|body|\?xml)", text, re.IGNORECASE):
         text = "an HTML page instead of Qdrant's JSON"
     return clean(text, 300)
+
+
+def _is_qdrants(body: bytes) -> bool:
+    """Whether a refusal has Qdrant's form: JSON with `status.error`."""
+    try:
+        return isinstance(msgspec.json.decode(body)["status"]["error"], str)
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+        return False
 
 
 def _line(error: BaseException) -> str:

@@ -27,7 +27,7 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
     with closing(sqlite3.connect(followed)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
         if plan.job.makes != done.job.makes:
-            copy.execute("DELETE FROM points WHERE mark = ?", (int(Mark.SKIPPED),))
+            copy.execute("DELETE FROM points WHERE mark IN (?, ?)", (int(Mark.SKIPPED), int(Mark.AGAIN)))
             if any(isinstance(make, Kept) for make in done.job.makes):
                 copy.execute(
                     "UPDATE points SET text = x'', payload = x'', mark = ? WHERE mark = ?",

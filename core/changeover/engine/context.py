@@ -15,6 +15,7 @@ from changeover.engine import state as run_state
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal
 from changeover.engine.ledger import Ledger
+from changeover.engine.left_out import Streak
 from changeover.engine.meter import Meter
 from changeover.engine.throttle import Throttle
 from changeover.errors import BudgetError, UsageError
@@ -52,6 +53,7 @@ class Context:
     canary: CanaryTask | None = None
     desk: Desk | None = None
     lease: Keeper | None = None
+    streak: Streak = field(default_factory=Streak)
     clock: Callable[[], float] = time.time
     _encoders: dict[str, Encoder] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)

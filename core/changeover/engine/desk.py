@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from changeover.engine import events as ev
+from changeover.engine import left_out
 from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
 
@@ -12,6 +13,8 @@ POLL_S = 0.25
 QUALITY_CODE = "no-go"
 """Accepting this code lets a NO-GO of the run's own comparison pass; no finding before the run has it, so that nobody
 overrules the verdict by acknowledging what a sample said."""
+ACCEPTED_LATER = (QUALITY_CODE, left_out.CODE)
+"""What a person may overrule while the run goes on."""
 MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000, "spend": 1_000_000_000}
 
 
@@ -58,8 +61,9 @@ class Desk:
                 self.answer(asked)
                 throttle.stop()
             case "accept":
-                known = asked.value == QUALITY_CODE
-                self.answer(asked, "" if known else f"only {QUALITY_CODE} can be accepted while a run goes on")
+                known = asked.value in ACCEPTED_LATER
+                named = " and ".join(ACCEPTED_LATER)
+                self.answer(asked, "" if known else f"only {named} can be accepted while a run goes on")
             case "cutover":
                 if not any(s.kind == "await-cutover" and s.status == "running" for s in self._ctx.state.steps):
                     self.answer(asked, "not ready yet: the run waits for the cutover after verification")

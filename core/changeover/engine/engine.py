@@ -100,6 +100,7 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
             server=await ctx.gateway.version(),
         )
     )
+    ctx.ledger.try_skipped_again()
     ctx.desk = Desk(ctx)
     ctx.desk.look()
     ctx.canary = CanaryTask(ctx, ctx.gateway)

@@ -118,6 +118,18 @@ class Skipped(_Event, frozen=True, kw_only=True, tag="skipped"):
 
     id: PointId
     reason: str
+    before: bool = False
+    """It was left out before, with another content."""
+
+
+How = Literal["written", "deleted"]
+
+
+class Settled(_Event, frozen=True, kw_only=True, tag="settled"):
+    """A point that was left out is not any more."""
+
+    id: PointId
+    how: How
 
 
 class Log(_Event, frozen=True, kw_only=True, tag="log"):
@@ -247,6 +259,7 @@ Event: TypeAlias = (
     | Canary
     | Differences
     | Skipped
+    | Settled
     | Log
     | Verified
     | Evaluated

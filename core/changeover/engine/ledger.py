@@ -26,6 +26,12 @@ class Mark(IntEnum):
     """It got some of the new vectors: its text has no terms for a sparse one."""
     TRUSTED = 4
     """On the way back: its old vector was right before the cutover; only a later change of the payload tells more."""
+    AGAIN = 5
+    """Skipped by an earlier engine of the run: tried again once, since the cause may be mended."""
+
+
+LEFT_OUT = frozenset({Mark.SKIPPED, Mark.AGAIN})
+"""Points that the new side lacks, or that lack the new vector, for a reason in the report."""
 
 
 class Entry(NamedTuple):
@@ -63,6 +69,18 @@ class Ledger:
             self._db.execute("BEGIN")
             self._db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?)", values)
             self._db.execute("COMMIT")
+
+    def try_skipped_again(self) -> None:
+        """Have the next pass try once more what earlier engines skipped."""
+        with self._lock:
+            self._db.execute("UPDATE points SET mark = ? WHERE mark = ?", (int(Mark.AGAIN), int(Mark.SKIPPED)))
+
+    def marked(self, marks: Iterable[Mark]) -> list[PointId]:
+        """Ids of the points with one of these marks."""
+        wanted = [int(mark) for mark in marks]
+        query = f"SELECT key FROM points WHERE mark IN ({', '.join('?' * len(wanted))}) ORDER BY key"
+        with self._lock:
+            return [from_key(key) for (key,) in self._db.execute(query, wanted).fetchall()]
 
     def drop(self, ids: Sequence[PointId]) -> None:
         """Forget points."""

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from changeover.engine import by_ids, stale
+from changeover.engine import by_ids, left_out, stale
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.deliver import deliver
 from changeover.engine.hashes import payload_hash
-from changeover.engine.ledger import Entry, Mark
+from changeover.engine.ledger import LEFT_OUT, Entry, Mark
 from changeover.engine.recipe import Made, take
 from changeover.engine.reuse import reused
 from changeover.errors import StoppedError
@@ -171,6 +171,8 @@ def write(ctx: Context, batch: Batch) -> int:
     outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], columns, guard=batch.guard)
     rejected = {batch.rows[i]: reason for i, reason in made.refused.items()} | outcome.rejected
     gone = set(outcome.gone)
+    ctx.streak.note(ctx, len(outcome.written), rejected)
+    known = ctx.ledger.get([batch.page.ids[row] for row in batch.rows])
     entries = []
     for row, basis, there in zip(batch.rows, batch.basis, has, strict=True):
         if row in gone or (batch.base is not None and batch.page.ids[row] not in untouched):
@@ -182,10 +184,23 @@ def write(ctx: Context, batch: Batch) -> int:
         holds = zip((batch.page.ids[row] for row in batch.rows), batch.basis, has, strict=True)
         stale.remove(ctx, list(holds), sweeping=batch.only_stale)
     ctx.ledger.put(entries)
-    for row, reason in rejected.items():
-        ctx.emit(ev.Skipped(at=ctx.clock(), id=batch.page.ids[row], reason=reason))
+    _say_left_out(ctx, known, entries, {batch.page.ids[row]: reason for row, reason in rejected.items()})
     ctx.meter.add(len(batch.rows))
     return len(outcome.written)
+
+
+def _say_left_out(
+    ctx: Context, known: Mapping[PointId, Entry], entries: list[tuple[PointId, Entry]], rejected: dict[PointId, str]
+) -> None:
+    """Events for points that are left out now, and for those that were and are not any more; not for old news."""
+    for point_id, entry in entries:
+        before = known.get(point_id)
+        was = before is not None and before.mark in LEFT_OUT
+        if point_id not in rejected:
+            if was:
+                left_out.settled(ctx, point_id, "written")
+        elif before is None or not was or before[:2] != entry[:2]:
+            ctx.emit(ev.Skipped(at=ctx.clock(), id=point_id, reason=rejected[point_id], before=was))
 
 
 def _mark(there: list[bool]) -> Mark:

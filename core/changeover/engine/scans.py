@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from changeover.cluster.errors import Action, ClusterError
-from changeover.engine import by_ids
+from changeover.engine import by_ids, left_out
 from changeover.engine import events as ev
 from changeover.engine.acks import Acked, SliceAcks
 from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
-from changeover.engine.ledger import UNKNOWN, Entry, Mark
+from changeover.engine.ledger import LEFT_OUT, UNKNOWN, Entry, Mark
 from changeover.engine.patience import patiently
 from changeover.engine.pipeline import Batch
 from changeover.engine.recipe import text_paths
@@ -161,8 +161,9 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
                 differing[page.ids[row]] = kind
         present = {page.ids[row] for row in rows}
         gone = [point_id for point_id in known if point_id not in present]
+        seen: dict[PointId, bytes] = {}
         if sweep and not ctx.in_place:
-            differing, gone = _without_conflicts(ctx, found, known, differing, gone)
+            differing, gone, seen = _without_conflicts(ctx, found, known, differing, gone)
         elif ctx.plan.follows and not ctx.in_place:
             _report_overwritten(ctx, page, found, known, differing, gone)
         for kind in differing.values():
@@ -171,9 +172,9 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
             # Noted before it is written: were it lost with a crash, nobody would delete the point with the source's.
             ctx.ledger.put([(p, UNKNOWN) for p, kind in differing.items() if kind == "new"])
         if gone:
-            _delete_gone(ctx, found, gone)
+            _delete_gone(ctx, found, known, gone)
         if differing:
-            base = {p: _base(known, p) for p in differing}
+            base = {p: seen.get(p) for p in differing}
             for reuse in (False, True):
                 yield from again(
                     ctx,
@@ -190,7 +191,7 @@ def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | N
         return "new"
     if entry.mark is Mark.TRUSTED:
         return None if ctx.in_place or payload_hash(page.payload(row)) == entry.payload else "edited"
-    if ctx.recipe.basis(page, row) != entry.text:
+    if entry.mark is Mark.AGAIN or ctx.recipe.basis(page, row) != entry.text:
         return "edited"
     if not ctx.in_place and payload_hash(page.payload(row)) != entry.payload:
         return "payload"
@@ -251,7 +252,7 @@ def _lacks(ctx: Context, page: Page, row: int, make: Make, entry: Entry | None) 
     return entry is None or entry.mark not in explained or entry.text != ctx.recipe.basis(page, row)
 
 
-def _delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
+def _delete_gone(ctx: Context, found: Found, known: dict[PointId, Entry], gone: list[PointId]) -> None:
     # Asked again before anything is deleted: a point can be written between the scroll and now.
     back = by_ids.existing(ctx, ctx.job.source, gone)
     gone = [point_id for point_id in gone if point_id not in back]
@@ -261,6 +262,9 @@ def _delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
         by_ids.delete(ctx, ctx.job.target, gone)
     ctx.ledger.drop(gone)
     found.add("deleted", len(gone))
+    for point_id in gone:
+        if known[point_id].mark in LEFT_OUT:
+            left_out.settled(ctx, point_id, "deleted")
 
 
 def _without_conflicts(
@@ -269,19 +273,22 @@ def _without_conflicts(
     known: dict[PointId, Entry],
     differing: dict[PointId, Kind],
     gone: list[PointId],
-) -> tuple[dict[PointId, Kind], list[PointId]]:
-    """Leave out what the new side changed since the ledger was written; such points keep the new side's state."""
+) -> tuple[dict[PointId, Kind], list[PointId], dict[PointId, bytes]]:
+    """Leave out what the new side changed since the ledger was written; such points keep the new side's state.
+
+    Returns what is left, and the payload hashes that the new side was seen to have.
+    """
     asked = [*differing, *gone]
     if not asked:
-        return differing, gone
+        return differing, gone, {}
     target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
-    base = {point_id: _base(known, point_id) for point_id in asked}
-    touched = {point_id for point_id in asked if target.get(point_id) != base[point_id]}
+    touched = {point_id for point_id in asked if target.get(point_id) not in _bases(known, point_id)}
     reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
     for point_id, reason in reported.items():
         found.add("conflicts")
         ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
-    return {p: k for p, k in differing.items() if p not in touched}, [p for p in gone if p not in touched]
+    left = {p: k for p, k in differing.items() if p not in touched}
+    return left, [p for p in gone if p not in touched], target
 
 
 def _report_overwritten(
@@ -300,16 +307,21 @@ def _report_overwritten(
     source = {page.ids[row]: payload_hash(page.payload(row)) for row in range(len(page.ids))}
     for point_id in asked:
         now = target.get(point_id)
-        if now not in (_base(known, point_id), source.get(point_id)):
+        if now not in (*_bases(known, point_id), source.get(point_id)):
             found.add("conflicts")
             reason = "written on the old side too after the cutover; the new side's state is brought back"
             ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
 
 
-def _base(known: dict[PointId, Entry], point_id: PointId) -> bytes | None:
-    """Hash of the payload that this run left on the new side; None for none, or nobody knows which."""
+def _bases(known: dict[PointId, Entry], point_id: PointId) -> tuple[bytes | None, ...]:
+    """Hashes of the payload that this run may have left on the new side; None for a point that it left absent.
+
+    What was left out is absent where the server rejected it, and there without its vector where the model did.
+    """
     entry = known.get(point_id, UNKNOWN)
-    return None if entry == UNKNOWN else entry.payload
+    if entry == UNKNOWN:
+        return (None,)
+    return (None, entry.payload) if entry.mark in LEFT_OUT else (entry.payload,)
 
 
 def _settle(

@@ -186,8 +186,13 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
         case ev.Differences():
             return _replace(state, differences=event, passes=(*state.passes[-99:], event))
         case ev.Skipped():
-            state = _replace(state, skipped=state.skipped + 1, skipped_sample=(*state.skipped_sample[-99:], event))
+            sample = (*state.skipped_sample[-99:], event)
+            state = _replace(state, skipped=state.skipped + (not event.before), skipped_sample=sample)
             return _logged(state, event.at, "warning", f"point {event.id} skipped: {event.reason}")
+        case ev.Settled():
+            sample = tuple(skipped for skipped in state.skipped_sample if skipped.id != event.id)
+            state = _replace(state, skipped=max(0, state.skipped - 1), skipped_sample=sample)
+            return _logged(state, event.at, "info", f"point {event.id}, skipped before, is {event.how}")
         case ev.Log():
             return _logged(state, event.at, event.level, event.text)
         case ev.Verified():

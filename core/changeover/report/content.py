@@ -271,7 +271,8 @@ def _differences(state: RunState, events: Sequence[ev.Event]) -> Section:
 
 
 def _left_out(state: RunState, events: Sequence[ev.Event]) -> Section:
-    skipped = [event for event in events if isinstance(event, ev.Skipped)]
+    last = {event.id: event for event in events if isinstance(event, ev.Skipped | ev.Settled)}
+    skipped = [event for event in last.values() if isinstance(event, ev.Skipped)]
     blocks: list[Block] = []
     if skipped:
         blocks.append(Paragraph(text=f"{plural(len(skipped), 'point')} skipped, with the reason.", tone="bad"))

@@ -108,6 +108,7 @@ def refuse_begun(folder: RunFolder) -> None:
 def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     from changeover.cluster.address import resolve
     from changeover.engine.control import ask
+    from changeover.engine.desk import ACCEPTED_LATER
     from changeover.engine.folder import find
     from changeover.engine.launch import start
 
@@ -117,5 +118,10 @@ def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     resolve(folder.plan().job.access, environ)
     if options.spend is not None:
         ask(folder.control, "spend", options.spend)
+    unknown = sorted(set(options.accept) - set(ACCEPTED_LATER))
+    if unknown:
+        raise UsageError(f"--accept {', '.join(unknown)}: only {' and '.join(ACCEPTED_LATER)} can be accepted here")
+    for code in options.accept:
+        ask(folder.control, "accept", code)
     start(folder, environ)
     return folder

@@ -10,7 +10,7 @@ from changeover.cluster.api import Inference
 from changeover.engine import by_ids, scans
 from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
-from changeover.engine.ledger import Entry, Mark
+from changeover.engine.ledger import LEFT_OUT, Entry
 from changeover.engine.recipe import entry, likeness
 from changeover.engine.steps.converge import slices_of
 from changeover.ids import id_key
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SECTIONS = ("hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config")
 PARAMETERS = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload")
-ACCOUNTED = {Mark.SKIPPED}
 
 
 def in_place_ids(ctx: Context) -> set[PointId]:
@@ -41,7 +40,7 @@ def blue_green_ids(ctx: Context) -> set[PointId]:
         old, new = _hashes(ctx, ctx.job.source, part), _hashes(ctx, ctx.job.target, part)
         differing = [point_id for point_id in old.keys() | new.keys() if old.get(point_id) != new.get(point_id)]
         known = ctx.ledger.get(differing)
-        rejected = {p for p, entry in known.items() if entry.mark in ACCOUNTED and entry.payload == old.get(p)}
+        rejected = {p for p, entry in known.items() if entry.mark in LEFT_OUT and entry.payload == old.get(p)}
         bad.update(point_id for point_id in differing if point_id not in rejected or point_id in new)
     return bad
 
@@ -155,7 +154,7 @@ def _vector(found: tuple[Page, int], name: str) -> Any:
 
 
 def _accounted(known: Entry | None, basis: bytes) -> bool:
-    return known is not None and known.mark in ACCOUNTED and known.text == basis
+    return known is not None and known.mark in LEFT_OUT and known.text == basis
 
 
 def _same(old: Any, new: Any) -> bool:

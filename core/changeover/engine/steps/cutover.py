@@ -7,6 +7,7 @@ import time
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
+from changeover.engine import left_out
 from changeover.engine.context import Context
 from changeover.engine.desk import QUALITY_CODE
 from changeover.engine.ledger import Mark
@@ -123,11 +124,11 @@ async def _lamps(ctx: Context, found: ev.Differences) -> tuple[ev.Lamp, ...]:
 
 def _verified_lamp(ctx: Context) -> ev.Lamp:
     verified = ctx.state.verified
-    on = verified is not None and not verified.problems
     if verified is None:
         return ev.Lamp(name="verified", on=False, detail="not verified")
-    left_out = f", {ctx.state.skipped:,} left out: see the report" if ctx.state.skipped else ""
-    return ev.Lamp(name="verified", on=on, detail=f"{verified.target_points:,} points{left_out}")
+    if verified.problems:
+        return ev.Lamp(name="verified", on=False, detail=verified.problems[0])
+    return left_out.lamp(ctx, verified.target_points)
 
 
 def _quality_lamp(ctx: Context) -> ev.Lamp:

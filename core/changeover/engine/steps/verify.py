@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from changeover.engine import by_ids
+from changeover.engine import by_ids, left_out
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
@@ -83,7 +83,7 @@ async def _verified(
         sampled=sampled,
         worst_cosine=round(worst[-1], 6) if worst and sampled else None,
         without_text=ctx.ledger.count(Mark.BLANK),
-        skipped=ctx.ledger.count(Mark.SKIPPED),
+        skipped=left_out.count(ctx),
         problems=problems,
         in_flight=in_flight,
     )
