@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from changeover.plan.model import Plan
 from changeover.sandbox import server
 from changeover.side_by_side import votes
 from changeover_tui import cli
+from changeover_tui.app import ChangeoverApp
+from changeover_tui.screens.compare import CompareScreen
 from tests.engine import live
 from tests.engine.route_cases import CASES, LIVE, NAMED, TARGET, unit
 from tests.engine.small_world import ACCEPTED, NEW, OLD, World
@@ -116,6 +119,9 @@ def test_before_and_after_the_cutover_both_sides_answer_and_votes_reach_the_repo
         assert "new better 1 · old better 0 · the same 1 · skipped 0" in capsys.readouterr().out
         assert votes.path_of(run).stat().st_mode & 0o777 == 0o600
 
+        asyncio.run(vote_on_the_screen(run, environ))
+        assert votes.tally(votes.read(run).values()).new == 2, "the next one without a vote"
+
         world.send("DELETE", f"/collections/{job.source}")
         assert shell(environ, run.name, "--query", query) == ExitCode.BLOCKED
         assert one_line(capsys) == f"changeover: old side: collection {job.source} is not there: it was removed"
@@ -182,6 +188,19 @@ def test_without_the_old_model_and_without_a_server_one_line_says_so(tmp_path: P
         world.close(TARGET)
     assert shell(environ, run.name, "--query", "x", *named) == ExitCode.UNREACHABLE
     assert "nothing listens there; start Qdrant" in one_line(capsys)
+
+
+async def vote_on_the_screen(run: RunFolder, environ: dict[str, str]) -> None:
+    """What a person does: open the comparison, wait for the first answer, say that the new list is better, leave."""
+    app = ChangeoverApp(None, environ, warm_up=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = CompareScreen(run)
+        await app.push_screen(screen)
+        async with asyncio.timeout(60):
+            while screen._answer is None:
+                await pilot.pause(0.05)
+        await pilot.press("2", "escape")
+        await app.workers.wait_for_complete()
 
 
 def one_line(capsys: Said) -> str:

@@ -16,7 +16,7 @@ from changeover.embed.model import ModelSpec, SparseSpec
 from changeover.engine.folder import RunFolder
 from changeover.errors import ChangeoverError, UnreachableError
 from changeover.plan.model import Evaluate
-from changeover.side_by_side.excerpt import Reader
+from changeover.side_by_side.excerpt import Excerpt, Reader
 from changeover.side_by_side.model import TOP, Answer, SideName, Way, query_of
 from changeover.side_by_side.ranks import Found, Held, rankings
 from changeover.side_by_side.sides import Side, not_there, sides_of, subject, unnamed_model
@@ -194,27 +194,41 @@ class Comparison:
         """What each side holds of all points found, and what it says of them."""
         asked = {found.side: self.old if found.side == "old" else self.new for found in lists}
         ids = list(dict.fromkeys(hit.id for found in lists for hit in found.hits))
-        if not ids:
-            return {}
-        payloads: dict[str, dict[PointId, Any]] = {}
-        for side in asked.values():
-            if side.collection not in payloads:
-                points = await self._within(self._gateway.retrieve(side.collection, ids, payload=True))
-                payloads[side.collection] = {point.id: self._reader.excerpt(point.payload) for point in points}
+        excerpts = {
+            name: await self._excerpts(name, ids) for name in dict.fromkeys(side.collection for side in asked.values())
+        }
         held: dict[SideName, Held] = {}
         for name, side in asked.items():
-            excerpts = payloads[side.collection]
-            holding = await self._with_vector(side, ids) if self._plan.job.mode == "in-place" else excerpts
-            held[name] = Held(set(holding), excerpts)
+            found = {hit.id for one in lists if one.side == name for hit in one.hits}
+            there = excerpts[side.collection]
+            others = [point for point in ids if point not in found and point in there]
+            if self._plan.job.mode == "in-place":
+                others = await self._with_vector(side, others)
+            held[name] = Held(found.union(others), there)
         return held
 
-    async def _with_vector(self, side: Side, ids: Sequence[PointId]) -> Sequence[PointId]:
+    async def _excerpts(self, collection: str, ids: Sequence[PointId]) -> dict[PointId, Excerpt]:
+        """What the points say that the collection has; as many at once as a search may bring."""
+        found: dict[PointId, Excerpt] = {}
+        for begin in range(0, len(ids), TOP):
+            part = ids[begin : begin + TOP]
+            points = await self._within(self._gateway.retrieve(collection, part, payload=True))
+            found |= {point.id: self._reader.excerpt(point.payload) for point in points}
+        return found
+
+    async def _with_vector(self, side: Side, ids: Sequence[PointId]) -> list[PointId]:
         """In place a point may be there without the new vector; an unnamed vector cannot be asked for by a filter."""
         if not side.vector or side.model is None:
-            return ids
-        filter = {"must": [{"has_id": list(ids)}, {"has_vector": side.vector}]}
-        scrolled = self._gateway.scroll(side.collection, limit=len(ids), payload=False, filter=filter)
-        return [point.id for point in (await self._within(scrolled))[0]]
+            return list(ids)
+        found: list[PointId] = []
+        for begin in range(0, len(ids), TOP):
+            part = ids[begin : begin + TOP]
+            filter = {"must": [{"has_id": part}, {"has_vector": side.vector}]}
+            points, _ = await self._within(
+                self._gateway.scroll(side.collection, limit=len(part), payload=False, filter=filter)
+            )
+            found += [point.id for point in points]
+        return found
 
     async def _timed(self, search: Callable[..., Awaitable[list[Hit]]]) -> tuple[list[Hit], float]:
         """The ten best hits, and the milliseconds of the try that was answered; a server that says "later" is asked again."""

@@ -60,7 +60,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         z, p = 1.959964, self.new / n
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return p, max(0.0, middle - half), min(1.0, middle + half)
+        # Rounding must not put the share outside.
+        return p, min(p, max(0.0, middle - half)), max(p, min(1.0, middle + half))
 
 
 def path_of(run: RunFolder) -> Path:
