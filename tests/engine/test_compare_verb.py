@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +122,7 @@ def test_before_and_after_the_cutover_both_sides_answer_and_votes_reach_the_repo
         assert "new better 1 · old better 0 · the same 1 · skipped 0" in capsys.readouterr().out
         assert votes.path_of(run).stat().st_mode & 0o777 == 0o600
 
+        assert interrupted(run, environ, world.queries) == ExitCode.INTERRUPTED
         asyncio.run(vote_on_the_screen(run, environ))
         assert votes.tally(votes.read(run).values()).new == 2, "the next one without a vote"
 
@@ -188,6 +192,23 @@ def test_without_the_old_model_and_without_a_server_one_line_says_so(tmp_path: P
         world.close(TARGET)
     assert shell(environ, run.name, "--query", "x", *named) == ExitCode.UNREACHABLE
     assert "nothing listens there; start Qdrant" in one_line(capsys)
+
+
+def interrupted(run: RunFolder, environ: dict[str, str], queries: Path) -> int:
+    """Ctrl+C at the question which list is better; the exit code."""
+    command = [sys.executable, "-m", "changeover_tui", "compare", run.name, "--queries", str(queries), "--vote"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environ, text=True) as asking:
+        assert asking.stderr is not None
+        said = ""
+        while not said.endswith("stop: "):
+            letter = asking.stderr.read(1)
+            assert letter, said
+            said += letter
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=30)
+        assert said.endswith("changeover: interrupted\n") and "Traceback" not in said
+        return asking.returncode
 
 
 async def vote_on_the_screen(run: RunFolder, environ: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from changeover.errors import ExitCode, UsageError
 from changeover_tui.verbs.common import answers_given, out, say
 
 if TYPE_CHECKING:
-    from changeover.embed.model import ModelSpec
     from changeover.engine.folder import RunFolder
     from changeover.side_by_side.comparison import Comparison
     from changeover.side_by_side.model import Answer, Ranking, Row
@@ -29,26 +28,24 @@ WIDE = 100
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Print both lists of every query; exit code 2 to 4 when a side cannot be asked."""
     from changeover.engine.folder import find
-
-    given = answers_given(None, options.set).old_model
-    return asyncio.run(_run(options, find(options.name, environ), environ, given))
-
-
-async def _run(
-    options: argparse.Namespace, run: RunFolder, environ: dict[str, str], old_model: ModelSpec | None
-) -> int:
     from changeover.side_by_side import words
     from changeover.side_by_side.comparison import open_comparison, refuse_one_sided
 
-    comparison = await open_comparison(run, environ, old_model=old_model, tell=lambda line: say(f"{line} ..."))
-    try:
-        refuse_one_sided(await comparison.problems())
-        queries = await _queries(options, comparison)
-        for side in (comparison.old, comparison.new):
-            out(words.head(side))
-        voted = await _each(queries, comparison, vote=options.vote)
-    finally:
-        await comparison.close()
+    old_model = answers_given(None, options.set).old_model
+    found = find(options.name, environ)
+    # The loop runs only while something is asked: while a person is, Ctrl+C ends the command as anywhere else.
+    with asyncio.Runner() as loop:
+        comparison = loop.run(
+            open_comparison(found, environ, old_model=old_model, tell=lambda line: say(f"{line} ..."))
+        )
+        try:
+            refuse_one_sided(loop.run(comparison.problems()))
+            queries = loop.run(_queries(options, comparison))
+            for side in (comparison.old, comparison.new):
+                out(words.head(side))
+            voted = _each(queries, comparison, loop, vote=options.vote)
+        finally:
+            loop.run(comparison.close())
     _sum_up(comparison.run, voted=voted)
     return int(ExitCode.DONE)
 
@@ -67,23 +64,23 @@ async def _queries(options: argparse.Namespace, comparison: Comparison) -> Seque
     return queries
 
 
-async def _each(queries: Sequence[str], comparison: Comparison, *, vote: bool) -> bool:
+def _each(queries: Sequence[str], comparison: Comparison, loop: asyncio.Runner, *, vote: bool) -> bool:
     """Ask one after the other; returns whether a vote was cast. A person may stop before the last one."""
     from changeover.side_by_side import votes
     from changeover.side_by_side.comparison import refuse_one_sided
 
     voted = False
     for number, query in enumerate(queries, 1):
-        answer = await comparison.ask(query)
+        answer = loop.run(comparison.ask(query))
         if not answer.both:
             # What was there when it began is gone now.
-            refuse_one_sided(await comparison.problems())
+            refuse_one_sided(loop.run(comparison.problems()))
         out("")
         out(f"query {number} of {len(queries)}: {_one_line(query)}")
         for line in lines(answer):
             out(line)
         if vote:
-            choice = await asyncio.to_thread(ask_for_vote)
+            choice = ask_for_vote()
             if choice is None:
                 break
             votes.cast(comparison.run, query, choice)
@@ -125,12 +122,12 @@ def _part(part: Ranking) -> list[str]:
     return table((part.way, "new", "old", "score", "id", "what it says"), described) or ["  nothing found"]
 
 
-def ask_for_vote(read: Callable[[], str] | None = None) -> Choice | None:
+def ask_for_vote() -> Choice | None:
     """The vote that is typed; None for q or the end of the input. Anything else is asked for again."""
     while True:
         sys.stderr.write(PROMPT)
         sys.stderr.flush()
-        line = (read or sys.stdin.readline)()
+        line = sys.stdin.readline()
         typed = line.strip().lower()
         if not line or typed == "q":
             return None
