@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from changeover.errors import UsageError
 from changeover.plan.model import Access
+from changeover.urls import is_variable, may_hold_secret
 
 DEFAULT_PORT = 6333
 
@@ -36,18 +36,19 @@ class Address(NamedTuple):
 def resolve(access: Access, environ: Mapping[str, str]) -> Address:
     """Read the URL (port 6333 when it names none, as Qdrant's clients do) and the key. Raises UsageError."""
     text = access.url.strip()
-    shown = re.sub(r"[^/@]*@", "***@", text)
+    if may_hold_secret(text):
+        raise UsageError("--url: a key or password does not belong into the URL; name its variable with --api-key-env")
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port or DEFAULT_PORT
     except ValueError as error:
-        raise UsageError(f"--url {shown}: not a URL ({error}); write it like http://localhost:6333") from None
+        raise UsageError(f"--url {text}: not a URL ({error}); write it like http://localhost:6333") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--url {shown}: not an http or https URL; write it like http://localhost:6333")
-    if parts.username or parts.password:
-        raise UsageError("--url: a key or password does not belong into the URL; name its variable with --api-key-env")
+        raise UsageError(f"--url {text}: not an http or https URL; write it like http://localhost:6333")
     key = None
     if access.api_key_env:
+        if not is_variable(access.api_key_env):
+            raise UsageError("--api-key-env: give the name of an environment variable, such as QDRANT_KEY, not the key")
         # A key read from a file often brings its newline along; a header that ends in one is refused, key and all.
         key = environ.get(access.api_key_env, "").strip()
         if not key:

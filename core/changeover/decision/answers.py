@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from changeover.decision.questions import by_id
-from changeover.embed.model import Encoder, ModelSpec
+from changeover.embed.model import Encoder, ModelSpec, SecretInSpecError
 from changeover.errors import UsageError
 
 Avoid = Literal["none", "dimensions", "quantization", "linear-map"]
@@ -226,7 +226,8 @@ def set_answer(answers: Answers, question: str, value: str) -> Answers:
     try:
         return msgspec.convert(tree, Answers, strict=False)
     except msgspec.ValidationError as error:
-        raise UsageError(f"--set {question}={value}: {_reason(error)}") from None
+        given = question if isinstance(error.__cause__, SecretInSpecError) else f"{question}={value}"
+        raise UsageError(f"--set {given}: {_reason(error)}") from None
 
 
 def without_answer(answers: Answers, question: str) -> Answers:

@@ -16,6 +16,7 @@ from changeover.embed.endpoints import Endpoint
 from changeover.embed.model import ModelSpec
 from changeover.embed.vectors import Vectors
 from changeover.errors import UnreachableError, UsageError
+from changeover.safe_text import clean
 
 REFUSES_TEXTS = frozenset({400, 413, 422})
 TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -116,7 +117,7 @@ def _json(content: bytes) -> Any:
 
 
 def _message(response: httpx.Response, key: str | None) -> str:
-    """The server's own words in one line, without the key."""
+    """The server's own words as one safe line, without the key."""
     text = response.text
     try:
         body = orjson.loads(response.content)
@@ -124,5 +125,13 @@ def _message(response: httpx.Response, key: str | None) -> str:
         text = error.get("message", text) if isinstance(error, dict) else error
     except (orjson.JSONDecodeError, AttributeError):
         pass
-    line = " ".join(str(text).split())[:LONGEST_REASON]
-    return line.replace(key, "***") if key else line
+    return safe_reason(text, key)
+
+
+def safe_reason(text: object, key: str | None) -> str:
+    """Foreign words as one safe line of bounded length, without the key, even one that control characters hid."""
+    return clean(_without(clean(_without(str(text), key)), key), LONGEST_REASON)
+
+
+def _without(text: str, key: str | None) -> str:
+    return text.replace(key, "***") if key else text

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import httpx
 import msgspec
 
-from changeover.embed.answers import Answer, Refusal, read
+from changeover.embed.answers import Answer, Refusal, read, safe_reason
 from changeover.embed.endpoints import Endpoint, Purpose, Request
 from changeover.embed.model import ModelSpec
 from changeover.embed.vectors import estimated_tokens
@@ -23,7 +23,8 @@ TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 
 def key_of(spec: ModelSpec, environ: Mapping[str, str]) -> str | None:
     """The key in the environment variable that the spec names; UsageError when it is not there or cannot be one."""
-    key = environ.get(spec.api_key_env) if spec.api_key_env else None
+    # A key read from a file often brings its newline along.
+    key = environ.get(spec.api_key_env, "").strip() if spec.api_key_env else None
     if spec.api_key_env and not key:
         raise UsageError(f"The environment variable {spec.api_key_env} (model.api_key_env) is not set.")
     if key and not (key.isascii() and key.isprintable()):
@@ -70,7 +71,8 @@ class Caller:
             except httpx.InvalidURL as error:
                 raise UsageError(f"model.url {self._spec.url!r} is not a URL: {error}.") from None
             except httpx.TransportError as error:
-                reason, wait = f"{type(error).__name__}: {error}".rstrip(": "), None
+                words = safe_reason(error, self._key)
+                reason, wait = f"{type(error).__name__}: {words}".rstrip(": "), None
             except RuntimeError:
                 raise StoppedError("The embedder was closed.") from None
             else:

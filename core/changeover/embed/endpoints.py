@@ -51,7 +51,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         base = spec.url or self.url
         if not base:
             raise UsageError("model.url is needed for this provider: the base URL, such as https://host/v1.")
-        if not base.startswith(("http://", "https://")):
+        if not base.startswith(("http://", "https://")) or not base.isprintable():
             raise UsageError(f"model.url {base!r} is not an http or https URL.")
         if self.needs_name and not spec.name:
             raise UsageError("model.name is needed: the name of the model that the endpoint serves.")

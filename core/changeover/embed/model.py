@@ -7,9 +7,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from changeover.errors import UsageError
+from changeover.urls import is_variable, may_hold_secret
+
 Pooling = Literal["mean", "cls", "last", "disabled"]
 VectorsPer = Literal["dense", "late-interaction"]
 Encoder = Literal["server-bm25", "local-bm25", "fastembed", "text-index"]
+
+
+class SecretInSpecError(UsageError, ValueError):
+    """A key where none belongs; the message does not repeat it. A ValueError, so that a decoder adds the place."""
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -37,6 +44,17 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """fastembed with `path`: divide each vector by its length."""
     model_file: str = "model.onnx"
     """fastembed with `path`: the file inside the folder; `onnx/<model_file>` is also looked at."""
+
+    def __post_init__(self) -> None:
+        if self.url and may_hold_secret(self.url):
+            raise SecretInSpecError(
+                "a user name, password or query string does not belong into the model's url, which plans and reports"
+                " show; name the variable that holds the key as api_key_env"
+            )
+        if self.api_key_env and not is_variable(self.api_key_env):
+            raise SecretInSpecError(
+                "api_key_env is the name of an environment variable, such as OPENAI_API_KEY, not the key itself"
+            )
 
     @property
     def label(self) -> str:
