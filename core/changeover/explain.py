@@ -68,6 +68,12 @@ VERDICTS = {
         "`changeover resume RUN`: every one is tried again. `changeover control RUN accept points-left-out` (or `resume RUN\n"
         "--accept points-left-out`) goes on without them. The cleanup keeps the old side while it holds the only copy."
     ),
+    "many-deleted": (
+        "Many deleted: after the cutover far more points were gone from the side that is read than an application deletes\n"
+        "in a while: more than fifty and one in a hundred, or half of them. Somebody may have emptied that collection, or\n"
+        "made it anew; carried over, these deletes would empty the other side too. Nothing was deleted. If the points are to\n"
+        "go, `changeover resume RUN --accept many-deleted`."
+    ),
     "no-old-vector": (
         "No old vector: `changeover rollback` was asked for without the old model. Points that were added, or got another\n"
         "text, after the cutover have no vector of the old model, and nobody can make one; searches of the old side would\n"

@@ -79,6 +79,13 @@ class MemoryPage:
         return self._rows[row][2].get(name)
 
 
+class Collections(dict[str, dict[PointId, tuple[dict[str, Any], dict[str, Any]]]]):
+    """Name -> points for the tests; called, as a gateway's method is, the names."""
+
+    async def __call__(self) -> tuple[str, ...]:
+        return tuple(self)
+
+
 class MemoryCluster:
     """Collections of {id: (payload, vectors)} with just the filters that the engine sends. Thread-safe.
 
@@ -89,7 +96,7 @@ class MemoryCluster:
     transport = "memory"
 
     def __init__(self, seed: int = 0) -> None:
-        self.collections: dict[str, dict[PointId, tuple[dict[str, Any], dict[str, Any]]]] = {}
+        self.collections = Collections()
         self.aliases_now: dict[str, str] = {}
         self.faults: list[tuple[float, ClusterError, bool]] = []
         self.largest_batch = 10_000
@@ -218,7 +225,7 @@ class MemoryCluster:
         return dict(self.aliases_now)
 
     async def collection(self, name: str) -> dict[str, Any]:
-        vectors = {"new": {"size": DIMENSION, "distance": "Cosine"}}
+        vectors = {name: {"size": DIMENSION, "distance": "Cosine"} for name in ("old", "new")}
         return {"config": {"params": {"vectors": vectors}}, "payload_schema": {}, "points_count": 0}
 
     async def count(self, name: str, filter: dict[str, Any] | None = None) -> int:

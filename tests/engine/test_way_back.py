@@ -94,6 +94,16 @@ class Application:
         """Another text."""
         self.put({i: {**self.payload(i), "text": f"{self.payload(i)['text']} edit {self.number()}"} for i in ids})
 
+    def rewrite(self, ids: list[Any]) -> None:
+        """Another text and its vector, in two requests; another vector of the point stays beside it."""
+        for i in ids:
+            text = f"quite another text {i} {self.number()}"
+            body = {"points": [i], "payload": {"text": text}}
+            self.world.send("POST", f"/collections/{self.collection}/points/payload?wait=true", body)
+            vector = {"id": i, "vector": {self.vector: self.model.embed_query(text).tolist()}}
+            self.world.send("PUT", f"/collections/{self.collection}/points/vectors?wait=true", {"points": [vector]})
+            self.world.points[i] = ({**self.payload(i), "text": text}, [])
+
     def touch(self, ids: list[Any]) -> None:
         """Another payload, the same text."""
         self.put({i: {**self.payload(i), "seen": self.number()} for i in ids})
@@ -194,20 +204,17 @@ def test_rollback_in_place_fills_the_old_vector(tmp_path: Path, monkeypatch: pyt
 def rollback_in_place(world: World, environ: dict[str, str]) -> None:
     """Points written since with the new vector alone, and texts changed beside the old one, get an old vector again."""
     window = RollbackAnswer(window="1h")
-    plan, run = begun(world, environ, "in-place", vector=VectorAnswer(name="better"), rollback=window)
-    cut_over(run, world.name)
-    finished(run)
+    _, run = begun(world, environ, "in-place", vector=VectorAnswer(name="better"), rollback=window)
     ids = sorted(world.points, key=str)
     new = Application(world, world.collection, "better", NEW, 2)
+    passes = len(run.state().passes)
+    new.rewrite(ids[50:60])  # the application was deployed anew before anybody typed the name
+    live.wait_for(run, lambda state: len(state.passes) > passes + 1)
+    cut_over(run, world.name)
+    finished(run)
     new.edit(ids[:30])  # a whole point with the new vector alone: the old one is gone
     new.insert(900_000, 10)
-    vectors = [{"id": i, "vector": {"better": [0.1] * plan.job.dimension}} for i in ids[40:50]]
-    world.send("PUT", f"/collections/{world.collection}/points/vectors?wait=true", {"points": vectors})
-    for i in ids[40:50]:  # another text beside the old vector of the former one
-        text = {"text": f"quite another text {i}"}
-        body = {"points": [i], "payload": text}
-        world.send("POST", f"/collections/{world.collection}/points/payload?wait=true", body)
-        world.points[i] = ({**world.points[i][0], **text}, [])
+    new.rewrite(ids[40:50])
     assert cli.main(["rollback", run.name, "--confirm", world.name]) == ExitCode.DONE
     old_side_is_whole(world)
     assert cli.main(["cleanup", run.name, "--confirm", "text"]) == ExitCode.BLOCKED

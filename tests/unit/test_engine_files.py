@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from changeover.engine import control
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder, find, runs
 from changeover.engine.journal import Journal, JournalError, Tail, read_all
-from changeover.engine.ledger import Entry, Ledger, Mark
+from changeover.engine.ledger import Entry, Ledger, LedgerError, Mark
 from changeover.engine.lock import RunLock, holder
 from changeover.errors import BlockedError, UsageError
 from changeover.ids import from_key, id_key, successor
@@ -168,3 +171,45 @@ def test_a_plan_edited_by_hand_is_refused(tmp_path: Path) -> None:
         plan_file.load(path)
     with pytest.raises(UsageError, match="cannot read"):
         plan_file.load(tmp_path / "none.json")
+
+
+@given(st.lists(st.tuples(st.one_of(st.text(max_size=6), st.integers(0, 2**64 - 1)), ids), max_size=30))
+def test_each_shard_key_has_its_part_of_the_ledger(points: list[tuple[int | str, int | str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "ledger.sqlite")
+        for shard, point in points:
+            ledger.of(shard).put([(point, Entry(str(shard).encode(), b"", Mark.SKIPPED))])
+        ledger.put([(1, Entry(b"none", b"", Mark.WRITTEN))])
+        for shard in {shard for shard, _ in points}:
+            part, wanted = ledger.of(shard), {point for key, point in points if key == shard}
+            assert {type(shard)(entry.text.decode()) for entry in part.between(None, None).values()} == {shard}
+            assert set(part.between(None, None)) == set(part.marked([Mark.SKIPPED])) == wanted
+            assert set(part.get(list(wanted))) == wanted
+        assert list(ledger.between(None, None)) == [1]
+        assert ledger.count() == len(set(points)) + 1
+        ledger.close()
+
+
+def test_a_ledger_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger._shared.db.execute("PRAGMA max_page_count=1")
+    rows = [(i, Entry(b"x" * 16, b"y" * 16, Mark.WRITTEN)) for i in range(10_000)]
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite: the ledger cannot be used: .* full; free disk space"):
+        ledger.put(rows)
+    assert ledger.get([1]) == {}, "nothing of it is left half-written"
+    ledger.close()
+
+
+def test_a_ledger_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE points (key BLOB PRIMARY KEY, text BLOB NOT NULL, payload BLOB NOT NULL,"
+            " mark INTEGER NOT NULL) WITHOUT ROWID"
+        )
+        old.execute("INSERT INTO points VALUES (?, x'01', x'02', 0)", (id_key(7),))
+        old.commit()
+    ledger = Ledger(path)
+    ledger.put([(8, Entry(b"a", b"b", Mark.WRITTEN))])
+    assert set(ledger.between(None, None)) == {7, 8}
+    ledger.close()

@@ -93,7 +93,8 @@ def test_a_vector_that_stays_says_why(plan: pm.Plan, safe: bool, words: str) -> 
 
 def test_from_119_an_old_vector_goes() -> None:
     plan = removal(done("in-place"), SIDES, run="one", name="one-cleanup", snapshot=True, safe=True)
-    (step,) = plan.steps
+    late, step = plan.steps
+    assert isinstance(late, pm.Sweep)
     assert isinstance(step, pm.DropVector) and step.request.path == "/collections/source/vectors/old?wait=true"
 
 

@@ -26,6 +26,8 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
     Ledger(part).close()
     with closing(sqlite3.connect(followed)) as source, closing(sqlite3.connect(part)) as copy:
         source.backup(copy)
+    Ledger(part).close()  # one that was written before rows were noted as late
+    with closing(sqlite3.connect(part)) as copy:
         if plan.job.makes != done.job.makes:
             copy.execute("DELETE FROM points WHERE mark IN (?, ?)", (int(Mark.SKIPPED), int(Mark.AGAIN)))
             if any(isinstance(make, Kept) for make in done.job.makes):
@@ -34,6 +36,9 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
                     (int(Mark.WRITTEN), int(Mark.BLANK)),
                 )
             makes = (*plan.job.makes, *done.job.makes)
+            if plan.job.mode == "in-place" and not any(isinstance(make, Kept) for make in plan.job.makes):
+                # Written by the application beside the new vector alone: the hash says nothing about the old one.
+                copy.execute("UPDATE points SET text = x'' WHERE late = 1")
             if done.job.thorough or plan.job.thorough or any(isinstance(make, FromVector) for make in makes):
                 copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x''", (int(Mark.TRUSTED),))
             else:
@@ -41,6 +46,7 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
                     "UPDATE points SET mark = ? WHERE mark IN (?, ?)",
                     (int(Mark.WRITTEN), int(Mark.PARTIAL), int(Mark.BLANK)),
                 )
+        copy.execute("UPDATE points SET late = 0")
         copy.commit()
         copy.execute("PRAGMA journal_mode=DELETE")
     part.replace(ledger)

@@ -63,6 +63,10 @@ class Context:
         """What the steps work on."""
         return self.plan.job
 
+    def overruled(self, code: str) -> bool:
+        """Whether a person accepted this code, before the run or while it went on."""
+        return code in self.accepted or code in self.state.accepted
+
     @cached_property
     def recipe(self) -> Recipe:
         """How the new vectors are made."""

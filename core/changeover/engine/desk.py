@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from changeover.engine import events as ev
-from changeover.engine import left_out
+from changeover.engine import left_out, scans
 from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
 
@@ -13,7 +13,7 @@ POLL_S = 0.25
 QUALITY_CODE = "no-go"
 """Accepting this code lets a NO-GO of the run's own comparison pass; no finding before the run has it, so that nobody
 overrules the verdict by acknowledging what a sample said."""
-ACCEPTED_LATER = (QUALITY_CODE, left_out.CODE)
+ACCEPTED_LATER = (QUALITY_CODE, left_out.CODE, scans.DELETED_CODE)
 """What a person may overrule while the run goes on."""
 MOST = {"batch": 4096, "streams": 8, "rate": 1_000_000, "spend": 1_000_000_000}
 

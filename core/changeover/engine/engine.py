@@ -101,6 +101,8 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
         )
     )
     ctx.ledger.try_skipped_again()
+    if all(s.status == "done" for s in ctx.state.steps if s.kind == "load"):
+        ctx.ledger.after_load()
     ctx.desk = Desk(ctx)
     ctx.desk.look()
     ctx.canary = CanaryTask(ctx, ctx.gateway)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from changeover.errors import ChangeoverError
 from changeover.ids import from_key, id_key
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 
 class Mark(IntEnum):
@@ -47,79 +51,140 @@ UNKNOWN = Entry(b"", b"", Mark.WRITTEN)
 """A point that may be on the new side, in what state nobody knows: it is written anew, or deleted when it is gone."""
 
 
+class LedgerError(ChangeoverError):
+    """The ledger cannot be read or written: disk full, permissions, a damaged file; the engine stops, resumable."""
+
+
+@dataclass
+class _Shared:
+    """What a ledger and its parts have in common."""
+
+    path: Path
+    db: sqlite3.Connection
+    lock: Lock
+    late: bool = False
+
+
 class Ledger:
-    """Thread-safe. A row is written after the server acknowledged the point: a lost row only means work done twice."""
+    """Thread-safe. A row is written after the server acknowledged the point: a lost row only means work done twice.
+
+    Every method raises LedgerError when the file cannot be read or written.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._lock = Lock()
         # SQLite would create it readable by others; its WAL takes the mode of the database.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS points"
-            " (key BLOB PRIMARY KEY, text BLOB NOT NULL, payload BLOB NOT NULL, mark INTEGER NOT NULL) WITHOUT ROWID"
-        )
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._shared = _Shared(path, db, Lock())
+        self._prefix = b""
+        with self._working():
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS points (key BLOB PRIMARY KEY, text BLOB NOT NULL, payload BLOB NOT NULL,"
+                " mark INTEGER NOT NULL, late INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"
+            )
+            if "late" not in [row[1] for row in db.execute("PRAGMA table_info(points)")]:
+                db.execute("ALTER TABLE points ADD COLUMN late INTEGER NOT NULL DEFAULT 0")
+
+    def of(self, shard_key: ShardKey) -> Ledger:
+        """The part of one shard key: an id can stand under several of them. `count` counts all parts."""
+        part = copy.copy(self)
+        part._prefix = _prefix(shard_key)
+        return part
+
+    def after_load(self) -> None:
+        """From now on rows are noted as late: the application may have written the point since it was loaded."""
+        self._shared.late = True
 
     def put(self, rows: Iterable[tuple[PointId, Entry]]) -> None:
         """Insert or replace, in one transaction."""
-        values = [(id_key(i), e.text, e.payload, int(e.mark)) for i, e in rows]
-        with self._lock:
-            self._db.execute("BEGIN")
-            self._db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?)", values)
-            self._db.execute("COMMIT")
+        late = int(self._shared.late)
+        values = [(self._key(i), e.text, e.payload, int(e.mark), late) for i, e in rows]
+        with self._working() as db:
+            db.execute("BEGIN")
+            db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
+            db.execute("COMMIT")
 
     def try_skipped_again(self) -> None:
         """Have the next pass try once more what earlier engines skipped."""
-        with self._lock:
-            self._db.execute("UPDATE points SET mark = ? WHERE mark = ?", (int(Mark.AGAIN), int(Mark.SKIPPED)))
+        with self._working() as db:
+            db.execute("UPDATE points SET mark = ? WHERE mark = ?", (int(Mark.AGAIN), int(Mark.SKIPPED)))
 
     def marked(self, marks: Iterable[Mark]) -> list[PointId]:
-        """Ids of the points with one of these marks."""
+        """Ids of the points with one of these marks, in order."""
         wanted = [int(mark) for mark in marks]
-        query = f"SELECT key FROM points WHERE mark IN ({', '.join('?' * len(wanted))}) ORDER BY key"
-        with self._lock:
-            return [from_key(key) for (key,) in self._db.execute(query, wanted).fetchall()]
+        query = f"SELECT key FROM points WHERE mark IN ({', '.join('?' * len(wanted))}) AND key >= ? AND key < ? ORDER BY key"
+        with self._working() as db:
+            return [self._id(key) for (key,) in db.execute(query, (*wanted, *self._range(None, None))).fetchall()]
 
     def drop(self, ids: Sequence[PointId]) -> None:
         """Forget points."""
-        with self._lock:
-            self._db.execute("BEGIN")
-            self._db.executemany("DELETE FROM points WHERE key = ?", [(id_key(i),) for i in ids])
-            self._db.execute("COMMIT")
+        with self._working() as db:
+            db.execute("BEGIN")
+            db.executemany("DELETE FROM points WHERE key = ?", [(self._key(i),) for i in ids])
+            db.execute("COMMIT")
 
     def between(self, start: PointId | None, end: PointId | None) -> dict[PointId, Entry]:
         """Entries with start <= id < end; None is open."""
-        low = id_key(start) if start is not None else b""
-        high = id_key(end) if end is not None else b"\xff"
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT key, text, payload, mark FROM points WHERE key >= ? AND key < ? ORDER BY key", (low, high)
-            ).fetchall()
-        return {from_key(key): Entry(text, payload, Mark(mark)) for key, text, payload, mark in rows}
+        query = "SELECT key, text, payload, mark FROM points WHERE key >= ? AND key < ? ORDER BY key"
+        with self._working() as db:
+            rows = db.execute(query, self._range(start, end)).fetchall()
+        return {self._id(key): Entry(text, payload, Mark(mark)) for key, text, payload, mark in rows}
 
     def get(self, ids: Sequence[PointId]) -> dict[PointId, Entry]:
         """Entries of these ids; absent ones are left out."""
         out: dict[PointId, Entry] = {}
-        with self._lock:
+        query = "SELECT text, payload, mark FROM points WHERE key = ?"
+        with self._working() as db:
             for point_id in ids:
-                row = self._db.execute(
-                    "SELECT text, payload, mark FROM points WHERE key = ?", (id_key(point_id),)
-                ).fetchone()
+                row = db.execute(query, (self._key(point_id),)).fetchone()
                 if row is not None:
                     out[point_id] = Entry(row[0], row[1], Mark(row[2]))
         return out
 
     def count(self, mark: Mark | None = None) -> int:
-        """How many points there are, of one mark or of all."""
+        """How many points there are under all shard keys, of one mark or of all."""
         query, values = "SELECT count(*) FROM points", ()
         if mark is not None:
             query, values = query + " WHERE mark = ?", (int(mark),)  # type: ignore[assignment]
-        with self._lock:
-            return int(self._db.execute(query, values).fetchone()[0])
+        with self._working() as db:
+            return int(db.execute(query, values).fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        with self._working() as db:
+            db.close()
+
+    @contextmanager
+    def _working(self) -> Iterator[sqlite3.Connection]:
+        shared = self._shared
+        with shared.lock:
+            try:
+                yield shared.db
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    shared.db.rollback()
+                raise LedgerError(
+                    f"{shared.path}: the ledger cannot be used: {error}; free disk space, then `changeover resume`"
+                ) from None
+
+    def _key(self, point_id: PointId) -> bytes:
+        return self._prefix + id_key(point_id)
+
+    def _id(self, key: bytes) -> PointId:
+        return from_key(key[len(self._prefix) :])
+
+    def _range(self, start: PointId | None, end: PointId | None) -> tuple[bytes, bytes]:
+        low = self._key(start) if start is not None else self._prefix
+        return low, self._key(end) if end is not None else self._prefix + SHARDED
+
+
+SHARDED = b"\x02"
+"""Keys under a shard key begin with this; those of `id_key` begin with a smaller byte."""
+
+
+def _prefix(shard_key: ShardKey) -> bytes:
+    """Bytes that no other shard key's begin with: kind, length, value."""
+    value = shard_key.encode() if isinstance(shard_key, str) else shard_key.to_bytes(8, "big")
+    return SHARDED + (b"s" if isinstance(shard_key, str) else b"n") + len(value).to_bytes(4, "big") + value

@@ -21,11 +21,6 @@ IN_A_ROW = 200
 """So many rejections without one success are no bad points: something is wrong with the target, the model, or a proxy."""
 
 
-def accepted(ctx: Context) -> bool:
-    """Whether a person said that points may be left out."""
-    return CODE in ctx.accepted or CODE in ctx.state.accepted
-
-
 def count(ctx: Context) -> int:
     """How many points are left out now."""
     return ctx.ledger.count(Mark.SKIPPED) + ctx.ledger.count(Mark.AGAIN)
@@ -34,7 +29,7 @@ def count(ctx: Context) -> int:
 def too_many(ctx: Context) -> bool:
     """Whether more points are left out than goes without saying; never half of them."""
     points = ctx.ledger.count()
-    return count(ctx) > min(max(FEW, SHARE * points), points // 2) and not accepted(ctx)
+    return count(ctx) > min(max(FEW, SHARE * points), points // 2) and not ctx.overruled(CODE)
 
 
 def lamp(ctx: Context, points: int) -> ev.Lamp:
@@ -46,7 +41,7 @@ def lamp(ctx: Context, points: int) -> ev.Lamp:
     dark = too_many(ctx)
     if dark:
         words += f"; `changeover control {ctx.folder.name} accept {CODE}` goes on without them"
-    elif left_out and accepted(ctx):
+    elif left_out and ctx.overruled(CODE):
         words += " (accepted)"
     return ev.Lamp(name="verified", on=not dark, detail=words)
 
@@ -60,7 +55,7 @@ class Streak:
     def note(self, ctx: Context, written: int, rejected: Mapping[int, str]) -> None:
         """Count a batch's outcome; raises BlockedError when all that was tried for long was rejected."""
         self._length = 0 if written else self._length + len(rejected)
-        if self._length >= IN_A_ROW and not accepted(ctx):
+        if self._length >= IN_A_ROW and not ctx.overruled(CODE):
             reason = next(iter(rejected.values()))
             raise BlockedError(
                 f"{CODE}: {self._length:,} points in a row were rejected, and none was taken: {reason}. Mend the cause and"

@@ -58,7 +58,7 @@ class Pipeline:
         self._error: BaseException | None = None
         self._abort = threading.Event()
         self._lock = threading.Lock()
-        self.repaired = 0
+        self.repaired: list[PointId] = []
         """Points that `only_stale` batches really wrote."""
 
     def run(self, sources: Iterable[Iterable[Batch]], readers: int = 2) -> None:
@@ -137,8 +137,9 @@ class Pipeline:
                     written = write(self._ctx, batch)
             finally:
                 self._ctx.throttle.release()
-            with self._lock:
-                self.repaired += written
+            if batch.only_stale:
+                with self._lock:
+                    self.repaired += written
             batch.done()
 
 
@@ -157,8 +158,8 @@ def embed(ctx: Context, batch: Batch) -> None:
         batch.made = ctx.recipe.make(batch.page, batch.rows)
 
 
-def write(ctx: Context, batch: Batch) -> int:
-    """Write the batch and enter it into the ledger; returns how many points got new vectors."""
+def write(ctx: Context, batch: Batch) -> list[PointId]:
+    """Write the batch and enter it into the ledger; returns the points that got new vectors."""
     made = batch.made
     assert made is not None
     has = [made.has(i) for i in range(len(batch.rows))]
@@ -186,7 +187,7 @@ def write(ctx: Context, batch: Batch) -> int:
     ctx.ledger.put(entries)
     _say_left_out(ctx, known, entries, {batch.page.ids[row]: reason for row, reason in rejected.items()})
     ctx.meter.add(len(batch.rows))
-    return len(outcome.written)
+    return [batch.page.ids[row] for row in outcome.written]
 
 
 def _say_left_out(

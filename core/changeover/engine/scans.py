@@ -18,6 +18,7 @@ from changeover.engine.ledger import LEFT_OUT, UNKNOWN, Entry, Mark
 from changeover.engine.patience import patiently
 from changeover.engine.pipeline import Batch
 from changeover.engine.recipe import text_paths
+from changeover.errors import BlockedError
 from changeover.ids import id_key
 from changeover.plan.model import FromTerms, Make, Slice
 
@@ -35,6 +36,10 @@ class Found:
         self._lock = threading.Lock()
         self._counts: Counter[Kind] = Counter()
         self.scanned = 0
+        self.gone: list[PointId] = []
+        """Points to delete on the side that serves, or that is the only copy: after the pass, if they are not too many."""
+        self.repaired: list[PointId] = []
+        """In place: points that the sweep gave another vector than the one that was there."""
         self.suspects: set[PointId] = set()
         """Ids that lack the new vector although they have text and were not skipped."""
 
@@ -53,11 +58,22 @@ class Found:
         with self._lock:
             self.suspects.update(ids)
 
+    def going(self, ids: Sequence[PointId]) -> None:
+        """Remember points to delete after the pass."""
+        with self._lock:
+            self.gone += ids
+
     def event(self, at: float, step: str, number: int) -> ev.Differences:
         """The pass as an event."""
         return ev.Differences(at=at, step=step, number=number, **{str(k): v for k, v in self._counts.items()})
 
 
+DELETED_CODE = "many-deleted"
+FEW_DELETED = 10
+MANY_DELETED = 50
+SHARE_DELETED = 0.01
+"""More deletes in one pass than both are not carried over without a person's word; nor is half of a small collection,
+beyond FEW_DELETED."""
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """A payload key that means the same to the server's path syntax and to a template."""
 
@@ -171,8 +187,10 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
         if not ctx.in_place:
             # Noted before it is written: were it lost with a crash, nobody would delete the point with the source's.
             ctx.ledger.put([(p, UNKNOWN) for p, kind in differing.items() if kind == "new"])
-        if gone:
-            _delete_gone(ctx, found, known, gone)
+        if gone and careful(ctx, sweep=sweep):
+            _delete_later(ctx, found, gone)
+        elif gone:
+            delete_gone(ctx, found, gone)
         if differing:
             base = {p: seen.get(p) for p in differing}
             for reuse in (False, True):
@@ -252,7 +270,27 @@ def _lacks(ctx: Context, page: Page, row: int, make: Make, entry: Entry | None) 
     return entry is None or entry.mark not in explained or entry.text != ctx.recipe.basis(page, row)
 
 
-def _delete_gone(ctx: Context, found: Found, known: dict[PointId, Entry], gone: list[PointId]) -> None:
+def careful(ctx: Context, *, sweep: bool) -> bool:
+    """Whether what is deleted may be the only copy: the side that serves after a cutover, or the old one on a way back."""
+    return not ctx.in_place and (sweep or bool(ctx.plan.follows))
+
+
+def _delete_later(ctx: Context, found: Found, gone: list[PointId]) -> None:
+    """Raises BlockedError when so many are gone that somebody emptied, or made anew, the side that is read."""
+    found.going(gone)
+    points = ctx.ledger.count()
+    most = max(FEW_DELETED, min(max(MANY_DELETED, SHARE_DELETED * points), points / 2))
+    if len(found.gone) > most and not ctx.overruled(DELETED_CODE):
+        raise BlockedError(
+            f"{DELETED_CODE}: {len(found.gone):,} or more of {points:,} points are gone from {ctx.job.source} since the"
+            f" last pass; was it emptied, or made anew? Nothing was deleted on {ctx.job.target}. If they are to go there"
+            f" too: `changeover resume {ctx.folder.name} --accept {DELETED_CODE}`"
+        )
+
+
+def delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
+    """Delete on the other side what is gone from the source, and forget it."""
+    known = ctx.ledger.get(gone)
     # Asked again before anything is deleted: a point can be written between the scroll and now.
     back = by_ids.existing(ctx, ctx.job.source, gone)
     gone = [point_id for point_id in gone if point_id not in back]
@@ -263,7 +301,7 @@ def _delete_gone(ctx: Context, found: Found, known: dict[PointId, Entry], gone: 
     ctx.ledger.drop(gone)
     found.add("deleted", len(gone))
     for point_id in gone:
-        if known[point_id].mark in LEFT_OUT:
+        if point_id in known and known[point_id].mark in LEFT_OUT:
             left_out.settled(ctx, point_id, "deleted")
 
 

@@ -186,7 +186,8 @@ def removal(done: plan.Plan, sides: Sides, *, run: str, name: str, snapshot: boo
             )
         )
     else:
-        steps.append(_drop_vector(done, sides.version, safe=safe))
+        drop = _drop_vector(done, sides.version, safe=safe)
+        steps += [plan.Sweep(id="sweep", title=f"Give late writes their {job.target_vector}"), drop]
     estimate = plan.Estimate(
         points=sides.points, tokens=0, seconds=0.0, disk_bytes=0, memory_bytes=0, basis="only late writes are written"
     )

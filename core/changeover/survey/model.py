@@ -11,6 +11,9 @@ from changeover.embed.model import ModelSpec
 PointId: TypeAlias = int | str
 """A point id: an unsigned 64-bit integer or a UUID in its hyphenated text form."""
 
+ShardKey: TypeAlias = int | str
+"""Under custom sharding, what the application files a point under: a word, or an unsigned 64-bit integer."""
+
 VectorKind: TypeAlias = Literal["dense", "sparse", "multi"]
 
 

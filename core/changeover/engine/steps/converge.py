@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from changeover.engine import events as ev
 from changeover.engine import scans
 from changeover.engine.context import Context
 from changeover.engine.pipeline import Pipeline
-from changeover.plan.model import CatchUp, Load, Slice, Sweep
+from changeover.errors import BlockedError
+from changeover.plan.model import CatchUp, DropCollection, DropVector, Load, Slice, SwapAlias, Sweep
+
+if TYPE_CHECKING:
+    from changeover.survey.model import PointId
 
 CALM = 0.001
 """A pass that finds at most this share of all points (and never fewer than CALM_POINTS) means: caught up."""
 CALM_POINTS = 50
+SWEEPS = 20
+"""Passes after which the sweep gives up waiting for a quiet one."""
+LOOKS = 5
+"""Looks at points that the last pass of the sweep repaired."""
 BETWEEN_S = 1.0
 """Between two passes of the sweep."""
 
@@ -30,21 +39,41 @@ async def catch_up(ctx: Context, step: CatchUp) -> str:
 
 async def sweep(ctx: Context, step: Sweep) -> str:
     """At least two passes a second apart, so that a write under way during the swap is seen; conflicts are kept new."""
+    if not ctx.in_place and ctx.job.source not in await ctx.gateway.collections():
+        return f"{ctx.job.source} was removed; nothing can reach it any more"
     repaired, conflicts, number = 0, 0, 0
     while True:
         number += 1
-        found = await one_pass(ctx, step.id, number, sweeping=True)
+        found, touched = await pass_with_suspects(ctx, step.id, number, sweeping=True)
         repaired += found.total
         conflicts += found.conflicts
         if number >= 2 and not found.total:
             break
         if number >= max(2, step.passes) and ctx.in_place and found.total <= calm_bound(ctx):
+            await _look_again(ctx, touched.repaired)
             break
-        if number >= 20:
-            ctx.log("writes keep reaching the old side; is a part of the application still on the old name?", "warning")
+        if number >= SWEEPS:
+            words = "writes keep reaching the old side; is a part of the application still on the old name?"
+            if any(isinstance(later, DropCollection | DropVector) for later in ctx.plan.steps):
+                raise BlockedError(
+                    f"old-still-needed: {words} The last pass found {describe(found)}; nothing was removed"
+                )
+            ctx.log(words, "warning")
             break
         await asyncio.to_thread(ctx.throttle.sleep, BETWEEN_S)
     return f"{repaired} late writes brought over, {conflicts} conflicts (new side kept)"
+
+
+async def _look_again(ctx: Context, ids: list[PointId]) -> None:
+    """In place the application may write a point between the look and the repair: look until its vector fits its text."""
+    for _ in range(LOOKS):
+        if not ids:
+            return
+        await asyncio.to_thread(ctx.throttle.sleep, BETWEEN_S)
+        work = Pipeline(ctx)
+        await asyncio.to_thread(work.run, [scans.again(ctx, ids, stale_only=True)])
+        ids = work.repaired
+    ctx.log(f"{len(ids):,} points are written all the time; the application gives them their vectors", "warning")
 
 
 def calm_bound(ctx: Context) -> int:
@@ -62,6 +91,8 @@ async def pass_with_suspects(
     ctx: Context, step: str, number: int, *, sweeping: bool = False
 ) -> tuple[ev.Differences, scans.Found]:
     """Like one_pass, and the pass's own notes (ids that lacked the new vector, points looked at)."""
+    if not sweeping:
+        await refuse_moved_alias(ctx)
     found = scans.Found()
     parts = slices_of(ctx)
     begun = time.monotonic()
@@ -71,15 +102,36 @@ async def pass_with_suspects(
     work = Pipeline(ctx)
     differing = [scans.changed(ctx, part, found, sweep=sweeping) for part in parts]
     await asyncio.to_thread(work.run, differing, min(4, len(differing)))
+    if found.gone:
+        await asyncio.to_thread(scans.delete_gone, ctx, found, found.gone)
     event = found.event(ctx.clock(), step, number)
     if sweeping and ctx.in_place:
+        found.repaired = work.repaired
         # A point whose vector the application wrote itself is no late write: only what was repaired counts.
         event = ev.Differences(
-            at=event.at, step=step, number=number, missing=event.missing, edited=work.repaired, deleted=event.deleted
+            at=event.at,
+            step=step,
+            number=number,
+            missing=event.missing,
+            edited=len(work.repaired),
+            deleted=event.deleted,
         )
     ctx.emit(event)
     ctx.log(f"pass {number}: {found.scanned:,} points compared in {time.monotonic() - begun:.1f} s, {describe(event)}")
     return event, found
+
+
+async def refuse_moved_alias(ctx: Context) -> None:
+    """Before the swap nobody but this run writes to the target; raises BlockedError where the alias points there."""
+    swap = next((step for step in ctx.plan.steps if isinstance(step, SwapAlias)), None)
+    if swap is None or ctx.state.step(swap.id).status != "waiting":
+        return
+    if (await ctx.gateway.aliases()).get(swap.alias) == ctx.job.target:
+        raise BlockedError(
+            f"alias-moved: {swap.alias} points to {ctx.job.target} already, and not by this run: what the application"
+            f" writes there would be taken for differences. Point it back at {ctx.job.source}, then"
+            f" `changeover resume {ctx.folder.name}`"
+        )
 
 
 def slices_of(ctx: Context) -> tuple[Slice, ...]:

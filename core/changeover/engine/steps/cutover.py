@@ -135,7 +135,7 @@ def _quality_lamp(ctx: Context) -> ev.Lamp:
     quality = ctx.state.quality
     if quality is None:
         return ev.Lamp(name="quality", on=True, detail="not measured: no labelled queries")
-    accepted = QUALITY_CODE in ctx.accepted or QUALITY_CODE in ctx.state.accepted
+    accepted = ctx.overruled(QUALITY_CODE)
     on = quality.verdict != "NO-GO" or accepted
     words = f"{quality.verdict}: {quality.reason}"
     if quality.verdict == "NO-GO":

@@ -35,6 +35,7 @@ async def load(ctx: Context, step: Load) -> str:
         for part in todo
     ]
     await asyncio.to_thread(Pipeline(ctx).run, sources, min(4, max(1, len(sources))))
+    ctx.ledger.after_load()
     done = ctx.state.acked.get(step.id, {})
     points = sum(event.points for event in done.values())
     ctx.emit(ev.Progress(at=ctx.clock(), step=step.id, done=points, total=points))

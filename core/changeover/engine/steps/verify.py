@@ -12,7 +12,7 @@ from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import UNKNOWN, Mark
 from changeover.engine.steps import compare
-from changeover.engine.steps.converge import pass_with_suspects
+from changeover.engine.steps.converge import pass_with_suspects, refuse_moved_alias
 from changeover.errors import UnverifiedError
 from changeover.plan.model import Verify
 from changeover.survey.model import PointId
@@ -99,6 +99,7 @@ async def _settle(ctx: Context, step: Verify, suspects: Suspects) -> set[PointId
     for number in range(1, ROUNDS):
         if not bad:
             break
+        await refuse_moved_alias(ctx)
         before = await asyncio.to_thread(_contents, ctx, bad)
         await asyncio.to_thread(_repair, ctx, sorted(bad, key=str))
         await pass_with_suspects(ctx, step.id, number)

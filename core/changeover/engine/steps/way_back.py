@@ -11,6 +11,7 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.sides import sides_of
 from changeover.engine.steps.converge import slices_of
 from changeover.errors import BlockedError
+from changeover.ids import id_key
 from changeover.plan.model import CountLacking, OpenWayBack, Slice
 from changeover.routes import way_back as route
 from changeover.words import duration
@@ -61,30 +62,35 @@ def back_name(run: str) -> str:
 
 
 def _lacking(ctx: Context) -> list[PointId]:
-    found: list[PointId] = []
+    found: set[PointId] = set()
     for part in slices_of(ctx):
-        found += _changed(ctx, part) if not ctx.in_place else _absent(ctx, part)
-    return found
+        found |= _changed(ctx, part)
+        if ctx.in_place:
+            found |= _absent(ctx, part)
+    return sorted(found, key=id_key)
 
 
-def _changed(ctx: Context, part: Slice) -> list[PointId]:
-    """Points of the side that serves that are new, or have another text, since the cutover."""
+def _changed(ctx: Context, part: Slice) -> set[PointId]:
+    """Points that have another text since the cutover, and blue-green those that are new on the side that serves."""
+    kinds = ("edited",) if ctx.in_place else ("new", "edited")
+    payload = scans.text_payload(ctx)
 
     def read(cursor: PointId | None, size: int) -> Page:
-        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=True)
+        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=payload, vectors=ctx.recipe.reads)
 
-    found: list[PointId] = []
+    found: set[PointId] = set()
     low = part.start
     for page, rows, following, last in scans.walk(ctx, part, read):
         high = part.end if last else following
         known = ctx.ledger.between(low, high)
         low = high
-        kinds = ((page.ids[row], scans.compare(ctx, page, row, known.get(page.ids[row]))) for row in rows)
-        found += [point_id for point_id, kind in kinds if kind in ("new", "edited")]
+        found.update(
+            page.ids[row] for row in rows if scans.compare(ctx, page, row, known.get(page.ids[row])) in kinds
+        )
     return found
 
 
-def _absent(ctx: Context, part: Slice) -> list[PointId]:
+def _absent(ctx: Context, part: Slice) -> set[PointId]:
     """In place: points that have the vector that serves, and not the old one."""
     chosen: Filter = {
         "must": [{"has_vector": ctx.job.source_vector}],
@@ -94,7 +100,7 @@ def _absent(ctx: Context, part: Slice) -> list[PointId]:
     def read(cursor: PointId | None, size: int) -> Page:
         return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=False, filter=chosen)
 
-    return [page.ids[row] for page, rows, _, _ in scans.walk(ctx, part, read) for row in rows]
+    return {page.ids[row] for page, rows, _, _ in scans.walk(ctx, part, read) for row in rows}
 
 
 def _old(ctx: Context) -> str:
