@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.by_ids import existing
 from changeover.engine.context import Context
-from changeover.engine.patience import patiently
+from changeover.engine.patience import SAME_500_S, SuspectError, patiently
 from changeover.engine.recipe import take
 from changeover.survey.model import PointId
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from changeover.cluster.api import Column, Page
 
     Columns = Mapping[str, Column]
+
+MOST_SUSPECTS = 5
+"""More points than this of one batch that are answered 500 are no bad points: a shard is away, or the server ill."""
 
 
 class Outcome:
@@ -33,77 +37,116 @@ def deliver(ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, 
 
     In place only the new vectors are written; blue-green the whole point. Raises ClusterError(STOP), StoppedError.
     """
-    outcome = Outcome()
+    delivery = _Delivery(ctx, page, rows, columns, guard)
     size = max(1, ctx.throttle.effective_batch)
     positions = list(range(len(rows)))
     for start in range(0, len(positions), size):
-        _deliver(ctx, page, rows, columns, positions[start : start + size], outcome, guard)
-    return outcome
+        delivery.deliver(positions[start : start + size])
+    return delivery.outcome
 
 
-def _deliver(
-    ctx: Context,
-    page: Page,
-    rows: Sequence[int],
-    columns: Columns,
-    part: list[int],
-    outcome: Outcome,
-    guard: bool,
-) -> None:
-    chosen = [rows[i] for i in part]
+class _Delivery:
+    """One batch on its way; a `part` of it is a list of positions in `rows`."""
 
-    def send() -> None:
+    def __init__(self, ctx: Context, page: Page, rows: Sequence[int], columns: Columns, guard: bool) -> None:
+        self.outcome = Outcome()
+        self._ctx, self._page, self._rows, self._columns, self._guard = ctx, page, rows, columns, guard
+        self._same_500_s: float | None = SAME_500_S
+        self._suspects: dict[int, str] | None = None
+        """Position -> what the server says of it, while the point is looked for that makes it answer 500."""
+
+    def deliver(self, part: list[int]) -> None:
+        """Write it, in halves where it must be."""
+        try:
+            unless_gone(self._ctx, self._ids(part), lambda: self._write(part), same_500_s=self._same_500_s)
+            self.outcome.written += [self._rows[i] for i in part]
+            return
+        except SuspectError as error:
+            if self._suspects is None:
+                self._search(part, error)
+                return
+            if len(part) == 1:
+                self._suspects[part[0]] = str(error)
+                if len(self._suspects) > MOST_SUSPECTS:
+                    raise
+                return
+        except ClusterError as error:
+            if error.action is Action.MISSING:
+                self._without_gone(part)
+                return
+            if error.action not in (Action.SPLIT, Action.SKIP):
+                raise
+            if len(part) == 1:
+                self.outcome.rejected[self._rows[part[0]]] = str(error)
+                return
+            if error.action is Action.SPLIT:
+                self._ctx.throttle.learn_ceiling(len(part) // 2)
+        middle = len(part) // 2
+        for half in (part[:middle], part[middle:]):
+            self.deliver(half)
+
+    def _write(self, part: list[int]) -> None:
+        ctx, job = self._ctx, self._ctx.job
+        columns = {name: take(column, part) for name, column in self._columns.items()}
         begun = time.monotonic()
-        _write(ctx, page, chosen, {name: take(column, part) for name, column in columns.items()}, guard)
+        if ctx.in_place:
+            ctx.wire.update_vectors(job.target, self._ids(part), columns, only_absent=self._guard)
+        else:
+            rows = [self._rows[i] for i in part]
+            ctx.wire.upsert(job.target, self._page, rows, columns, carry=job.carry, insert_only=self._guard)
         ctx.throttle.wrote(len(part), time.monotonic() - begun)
 
-    try:
-        unless_gone(ctx, [page.ids[row] for row in chosen], send)
-        outcome.written += chosen
-        return
-    except ClusterError as error:
-        if error.action is Action.MISSING:
-            _without_gone(ctx, page, rows, columns, part, outcome, guard)
-            return
-        if error.action not in (Action.SPLIT, Action.SKIP):
-            raise
-        if len(part) == 1:
-            outcome.rejected[chosen[0]] = str(error)
-            return
-        if error.action is Action.SPLIT:
-            ctx.throttle.learn_ceiling(len(part) // 2)
-    middle = len(part) // 2
-    for half in (part[:middle], part[middle:]):
-        _deliver(ctx, page, rows, columns, half, outcome, guard)
+    def _without_gone(self, part: list[int]) -> None:
+        # A 404 leaves a random part of the batch unapplied (measured): what still exists is sent again, whole.
+        there = existing(self._ctx, self._ctx.job.target, self._ids(part))
+        self.outcome.gone += [self._rows[i] for i in part if self._page.ids[self._rows[i]] not in there]
+        left = [i for i in part if self._page.ids[self._rows[i]] in there]
+        if left:
+            self.deliver(left)
+
+    def _search(self, part: list[int], error: SuspectError) -> None:
+        """Reject the few points that the server answers 500 to while it takes others; else wait for the server."""
+        self._ctx.log(f"the same 500 for {SAME_500_S:.0f} s, looking for a point that causes it: {error}", "warning")
+        before = len(self.outcome.written)
+        suspects = self._suspected(part)
+        if suspects and (len(self.outcome.written) > before or self._takes_writes()):
+            # Once more: the server may have been the cause, and be well again since.
+            suspects = self._suspected(list(suspects))
+            self.outcome.rejected |= {self._rows[i]: words for i, words in suspects.items()}
+        settled = {*self.outcome.written, *self.outcome.gone, *self.outcome.rejected}
+        left = [i for i in part if self._rows[i] not in settled]
+        if left:
+            self._ctx.log("it is not one point: waiting for the server", "warning")
+            self._same_500_s = None
+            self.deliver(left)
+            self._same_500_s = SAME_500_S
+
+    def _suspected(self, part: list[int]) -> dict[int, str]:
+        """Write what can be written of a part, halving; what is left over, or {} when that is too much for bad points."""
+        self._suspects, self._same_500_s = {}, 0.0
+        try:
+            self.deliver(part)
+            return self._suspects
+        except SuspectError:
+            return {}
+        finally:
+            self._suspects, self._same_500_s = None, SAME_500_S
+
+    def _takes_writes(self) -> bool:
+        """Whether the collection takes a write that changes nothing: deleting a point that nobody can have."""
+        try:
+            self._ctx.wire.delete(self._ctx.job.target, [str(uuid4())])
+        except ClusterError:
+            return False
+        return True
+
+    def _ids(self, part: list[int]) -> list[PointId]:
+        return [self._page.ids[self._rows[i]] for i in part]
 
 
-def _write(ctx: Context, page: Page, rows: list[int], columns: Columns, guard: bool) -> None:
-    job = ctx.job
-    if ctx.in_place:
-        ids = [page.ids[row] for row in rows]
-        ctx.wire.update_vectors(job.target, ids, columns, only_absent=guard)
-    else:
-        ctx.wire.upsert(job.target, page, rows, columns, carry=job.carry, insert_only=guard)
-
-
-def _without_gone(
-    ctx: Context,
-    page: Page,
-    rows: Sequence[int],
-    columns: Columns,
-    part: list[int],
-    outcome: Outcome,
-    guard: bool,
+def unless_gone(
+    ctx: Context, ids: Sequence[PointId], request: Callable[[], None], *, same_500_s: float | None = None
 ) -> None:
-    # A 404 leaves a random part of the batch unapplied (measured): what still exists is sent again, whole.
-    there = existing(ctx, ctx.job.target, [page.ids[rows[i]] for i in part])
-    outcome.gone += [rows[i] for i in part if page.ids[rows[i]] not in there]
-    left = [i for i in part if page.ids[rows[i]] in there]
-    if left:
-        _deliver(ctx, page, rows, columns, left, outcome, guard)
-
-
-def unless_gone(ctx: Context, ids: Sequence[PointId], request: Callable[[], None]) -> None:
     """Send patiently; raises ClusterError(MISSING) only when one of `ids` is really gone from the target.
 
     A point can be inserted again, or a replica lag behind, between the answer and the look: that is asked again.
@@ -117,4 +160,4 @@ def unless_gone(ctx: Context, ids: Sequence[PointId], request: Callable[[], None
                 raise ClusterError(f"{error}; but every point is there", Action.RETRY, where=error.where) from None
             raise
 
-    patiently(ctx, checked)
+    patiently(ctx, checked, same_500_s=same_500_s)
