@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from changeover.cluster.errors import ClusterError
 from changeover.engine.context import Context
 from changeover.engine.patient import patiently
 from changeover.errors import BlockedError
@@ -19,22 +21,46 @@ from changeover.plan.model import (
     WriteMetadata,
 )
 
+ALREADY_THERE = 409
 
-async def send(ctx: Context, request: Request) -> Any:
-    """Send one request of the plan, again while the answer says RETRY; raises ClusterError, UnreachableError."""
-    return await patiently(ctx, lambda: ctx.gateway.send(request.method, request.path, request.body))
+
+async def send(ctx: Context, request: Request, *, done: Callable[[], Awaitable[bool]] | None = None) -> Any:
+    """Send one request of the plan, again while the answer says RETRY; raises ClusterError, UnreachableError.
+
+    `done` is for a request that is refused the second time: after a retry it tells whether an attempt whose answer was
+    lost had done it; then the result is None.
+    """
+    attempts = 0
+
+    async def attempt() -> Any:
+        nonlocal attempts
+        attempts += 1
+        return await ctx.gateway.send(request.method, request.path, request.body)
+
+    try:
+        return await patiently(ctx, attempt)
+    except ClusterError as error:
+        if done is None or error.status != ALREADY_THERE or attempts == 1 or not await done():
+            raise
+        return None
 
 
 async def create_collection(ctx: Context, step: CreateCollection) -> str:
     """Create the target; one that this run made before a crash is taken over, any other of that name is refused."""
+    taken = BlockedError(
+        f"{ctx.job.target}: a collection or alias of this name appeared since the plan was made;"
+        " nothing was written. Make a new plan"
+    )
     if await ctx.gateway.exists(ctx.job.target):
-        if not await _is_ours(ctx, step):
-            raise BlockedError(
-                f"{ctx.job.target}: a collection or alias of this name appeared since the plan was made;"
-                " nothing was written. Make a new plan"
-            )
+        if step.id not in ctx.begun_before or not await _is_ours(ctx, step):
+            raise taken
         return f"{ctx.job.target} was created before the interruption"
-    await send(ctx, step.request)
+    try:
+        await send(ctx, step.request, done=lambda: _is_ours(ctx, step))
+    except ClusterError as error:
+        if error.status == ALREADY_THERE:
+            raise taken from None
+        raise
     return f"{ctx.job.target} created"
 
 
@@ -70,12 +96,10 @@ async def write_metadata(ctx: Context, step: WriteMetadata) -> str:
 
 
 async def _is_ours(ctx: Context, step: CreateCollection) -> bool:
-    """Whether an earlier engine of this run made the collection: it began to, the vectors fit, and nobody filled it."""
-    if step.id not in ctx.begun_before:
-        return False
+    """Whether a collection that this run tried to make is the one there: the vectors fit, and nobody else filled it."""
     info = await ctx.gateway.collection(ctx.job.target)
     wanted = step.request.body.get("vectors", {})
-    found = info["config"]["params"].get("vectors", {})
+    found = info["config"]["params"].get("vectors") or {}
     if _sizes(wanted) != _sizes(found):
         return False
     return ctx.ledger.count() > 0 or await ctx.gateway.count(ctx.job.target) == 0
