@@ -13,6 +13,7 @@ from changeover.embed.protocol import load
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.steps import searches
+from changeover.engine.steps.asked import Asked
 from changeover.errors import UsageError
 from changeover.plan.model import CreateTextIndex, Evaluate, FromTerms, FromVector
 from changeover.quality.compare import compare, scored
@@ -30,28 +31,45 @@ Rankings = list[list[PointId]]
 
 
 async def evaluate(ctx: Context, step: Evaluate) -> str:
-    """Emits `Evaluated`. Where the old model is needed and not given, the verdict is UNDECIDED."""
+    """Emits `Evaluated`. Where the old model is needed and not given, the verdict is UNDECIDED.
+
+    A query that a model refuses is left out on both sides; a new model that refuses all of them is a NO-GO.
+    """
     queries = await labelled(ctx, step.queries, step.title_field)
     if len(queries) > step.limit:
         queries = tuple(random.Random(0).sample(queries, step.limit))
-    texts = [query.query for query in queries]
-    before = await _old_vectors(ctx, texts)
-    asked = await _new_queries(ctx, texts, before)
-    ways = await _rankings(ctx, asked)
-    health = await _health(ctx, asked.get("dense"))
+    asked = Asked(queries)
+    report = await _report(ctx, asked)
+    if asked.words:
+        ctx.log(asked.words, "warning")
+    ctx.emit(ev.Evaluated(at=ctx.clock(), report=report))
+    return f"{report.verdict}: {report.reason}"
+
+
+async def _report(ctx: Context, asked: Asked) -> QualityReport:
+    job = ctx.job
+    before = await _old_vectors(ctx, asked)
+    if not asked.left:
+        return QualityReport(queries=0, reason=asked.all_refused("old", len(asked.queries)))
+    to_ask = asked.left
+    new = await _new_queries(ctx, asked, before)
+    if not asked.left:
+        return QualityReport(queries=0, verdict="NO-GO", reason=asked.all_refused("new", to_ask))
+    new = {kind: asked.of(values) for kind, values in new.items()}
+    ways = await _rankings(ctx, new)
+    health = await _health(ctx, new.get("dense"))
     if before is None or not ways:
         reason = "No old model was given, so the old side cannot be searched with the same queries."
-        report = QualityReport(queries=len(queries), ann_recall=health, reason=reason)
+        report = QualityReport(queries=asked.left, ann_recall=health, reason=reason)
     else:
-        job = ctx.job
-        old = await searches.all_of(ctx, job.source, before, job.source_vector)
-        new = ways.get("fused by RRF") or next(iter(ways.values()))
-        report = compare(queries, old, new, ann_recall=health)
+        queries = asked.of(asked.queries)
+        old = await searches.all_of(ctx, job.source, asked.of(before), job.source_vector)
+        best = ways.get("fused by RRF") or next(iter(ways.values()))
+        report = compare(queries, old, best, ann_recall=health)
         if len(ways) > 1:
             variants = tuple(Variant(name=name, scores=scored(queries, found)) for name, found in ways.items())
             report = msgspec.structs.replace(report, variants=variants)
-    ctx.emit(ev.Evaluated(at=ctx.clock(), report=report))
-    return f"{report.verdict}: {report.reason}"
+    return msgspec.structs.replace(report, reason=f"{report.reason} {asked.words}".rstrip())
 
 
 async def labelled(ctx: Context, file: str, title_field: str) -> tuple[LabelledQuery, ...]:
@@ -66,39 +84,47 @@ async def labelled(ctx: Context, file: str, title_field: str) -> tuple[LabelledQ
     return found
 
 
-async def _old_vectors(ctx: Context, texts: list[str]) -> list[Any] | None:
+async def _old_vectors(ctx: Context, asked: Asked) -> list[Any] | None:
     """The queries as the old model embeds them; None without an old model."""
     if ctx.job.old_model is None:
         return None
     model = await asyncio.to_thread(load, ctx.job.old_model, ctx.environ)
     try:
-        return await asyncio.to_thread(lambda: [model.embed_query(text).tolist() for text in texts])
+        return await asyncio.to_thread(asked.embedded, model, "old")
     finally:
         model.close()
 
 
-async def _new_queries(ctx: Context, texts: list[str], before: list[Any] | None) -> dict[str, list[Any]]:
+async def _new_queries(ctx: Context, asked: Asked, before: list[Any] | None) -> dict[str, list[Any]]:
     """Queries of the new side by their kind: dense (of the vector that serves afterwards) and sparse."""
-    import numpy as np
-
-    job, asked = ctx.job, {}
+    job = ctx.job
+    found: dict[str, list[Any]] = {}
     make = job.make(job.target_vector)
     if isinstance(make, FromTerms):
         pass
     elif make is None or (isinstance(make, FromVector) and not make.maps):
         if before is not None:
-            cut = ctx.matrix.apply(np.asarray(before, dtype=np.float32)).tolist() if make is not None else before
-            asked["dense"] = cut
+            found["dense"] = before if make is None else _cut(ctx, before)
     else:
         model = await asyncio.to_thread(lambda: ctx.model)
-        asked["dense"] = await asyncio.to_thread(lambda: [searches.plain(model.embed_query(text)) for text in texts])
+        found["dense"] = await asyncio.to_thread(asked.embedded, model, "new")
+        await asked.tried(found["dense"], lambda q: searches.all_of(ctx, job.target, [q], job.target_vector))
     terms = next((make for make in job.makes if isinstance(make, FromTerms)), None)
     if _indexed_field(ctx):
-        asked["sparse"] = [{"text": text} for text in texts]
+        found["sparse"] = [{"text": query.query} for query in asked.queries]
     elif terms is not None:
         encoder = await asyncio.to_thread(ctx.encoder, terms)
-        asked["sparse"] = await asyncio.to_thread(lambda: [encoder.embed_query(text) for text in texts])
-    return asked
+        found["sparse"] = await asyncio.to_thread(asked.embedded, encoder, "new")
+    return found
+
+
+def _cut(ctx: Context, before: list[Any]) -> list[Any]:
+    """The old model's vectors as the run's matrix makes them; None stays None."""
+    import numpy as np
+
+    known = np.asarray([vector for vector in before if vector is not None], dtype=np.float32)
+    rows = iter(ctx.matrix.apply(known).tolist())
+    return [next(rows) if vector is not None else None for vector in before]
 
 
 async def _rankings(ctx: Context, asked: dict[str, list[Any]]) -> dict[str, Rankings]:
