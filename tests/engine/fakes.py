@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import random
@@ -103,8 +104,24 @@ class MemoryCluster:
         self.largest_text = 10_000
         self.seconds_per_point = 0.0
         self.sent: list[tuple[str, str, Any]] = []
+        self.shard_keys: dict[str, list[int | str]] = {}
+        """Custom sharding: collection -> keys. The points of a key are `collections[name, key]`."""
+        self._shard: int | str | None = None
         self._random = random.Random(seed)
         self.lock = threading.RLock()
+
+    def of(self, shard_key: int | str) -> MemoryCluster:
+        """The points of one shard key."""
+        part = copy.copy(self)
+        part._shard = shard_key
+        return part
+
+    def _points(self, name: str) -> dict[PointId, tuple[dict[str, Any], dict[str, Any]]]:
+        if name not in self.shard_keys:
+            return self.collections[name]
+        if self._shard not in self.shard_keys[name]:
+            raise ClusterError("Wrong input: Shard key not specified", Action.STOP, status=400)
+        return self.collections[f"{name} {self._shard!r}"]
 
     def _maybe_fail(self, *, before: bool) -> None:
         for probability, error, applied in self.faults:
@@ -135,7 +152,7 @@ class MemoryCluster:
             raise ClusterError("limit: value 0 invalid, must be 1 or larger", Action.STOP, status=422)
         self._maybe_fail(before=True)
         with self.lock:
-            points = self.collections[name]
+            points = self._points(name)
             low = id_key(start) if start is not None else b""
             ids = sorted(
                 (i for i, p in points.items() if id_key(i) >= low and self._matches(i, p[1], filter)), key=id_key
@@ -162,12 +179,12 @@ class MemoryCluster:
         with self.lock:
             for position, row in enumerate(rows):
                 point_id = page.ids[row]
-                if insert_only and point_id in self.collections[name]:
+                if insert_only and point_id in self._points(name):
                     continue
                 vectors = {target: page.vector(row, source) for source, target in (carry or {}).items()}
                 vectors = {n: v for n, v in vectors.items() if v is not None}
                 vectors |= stored(new, position)
-                self.collections[name][point_id] = (dict(page.payload(row)), vectors)
+                self._points(name)[point_id] = (dict(page.payload(row)), vectors)
         self._maybe_fail(before=False)
 
     def update_vectors(
@@ -175,11 +192,11 @@ class MemoryCluster:
     ) -> None:
         self._write_checks(len(ids))
         with self.lock:
-            missing = [i for i in ids if i not in self.collections[name]]
+            missing = [i for i in ids if i not in self._points(name)]
             for position, point_id in enumerate(ids):
                 if point_id in missing or (missing and position % 2):
                     continue
-                vectors = self.collections[name][point_id][1]
+                vectors = self._points(name)[point_id][1]
                 if not (only_absent and new.keys() & vectors.keys()):
                     vectors |= stored(new, position)
         if missing:
@@ -190,16 +207,16 @@ class MemoryCluster:
         self._write_checks(len(ids))
         with self.lock:
             for point_id in ids:
-                self.collections[name].pop(point_id, None)
+                self._points(name).pop(point_id, None)
         self._maybe_fail(before=False)
 
     def delete_vectors(self, name: str, ids: Sequence[PointId], vectors: Sequence[str]) -> None:
         self._write_checks(len(ids))
         with self.lock:
             for point_id in ids:
-                if point_id in self.collections[name]:
+                if point_id in self._points(name):
                     for vector in vectors:
-                        self.collections[name][point_id][1].pop(vector, None)
+                        self._points(name)[point_id][1].pop(vector, None)
         self._maybe_fail(before=False)
 
     def _write_checks(self, points: int) -> None:
@@ -214,9 +231,25 @@ class MemoryCluster:
 
     async def send(self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None) -> Any:
         self.sent.append((method, path, body))
+        name = path.split("/")[2] if path.count("/") > 1 else ""
+        if path.endswith("/cluster"):
+            keys = self.shard_keys[name]
+            return {"local_shards": [{"shard_id": n, "shard_key": key} for n, key in enumerate(keys)]}
+        if path.endswith("/shards"):
+            self.add_key(name, body["shard_key"])
+        if path.endswith("/shards/delete"):
+            self.shard_keys[name].remove(body["shard_key"])
+            del self.collections[f"{name} {body['shard_key']!r}"]
         for action in (body or {}).get("actions", []) if isinstance(body, dict) else []:
             self.aliases_now[action["create_alias"]["alias_name"]] = action["create_alias"]["collection_name"]
         return True
+
+    def add_key(self, name: str, key: int | str) -> None:
+        """Create a shard key; creating one again is an error, as on servers up to 1.19."""
+        if key in self.shard_keys[name]:
+            raise ClusterError(f"Shard key {key} already exists", Action.STOP, status=400)
+        self.shard_keys[name].append(key)
+        self.collections[f"{name} {key!r}"] = {}
 
     async def exists(self, name: str) -> bool:
         return name in self.collections
@@ -229,12 +262,16 @@ class MemoryCluster:
         return {"config": {"params": {"vectors": vectors}}, "payload_schema": {}, "points_count": 0}
 
     async def count(self, name: str, filter: dict[str, Any] | None = None) -> int:
-        return len(self.scroll(name, start=None, limit=10**9, filter=filter).ids)
+        parts = [self.of(key) for key in self.shard_keys[name]] if name in self.shard_keys else [self]
+        return sum(len(part.scroll(name, start=None, limit=10**9, filter=filter).ids) for part in parts)
 
-    async def sample(self, name: str, n: int, *, payload: Any = True, vectors: Any = False) -> list[Point]:
-        page = self.scroll(name, start=None, limit=10**9)
+    async def sample(
+        self, name: str, n: int, *, payload: Any = True, vectors: Any = False, shard_key: int | str | None = None
+    ) -> list[Point]:
+        part = self if shard_key is None else self.of(shard_key)
+        page, points = part.scroll(name, start=None, limit=10**9), part._points(name)
         ids = random.Random(1).sample(page.ids, min(n, len(page.ids)))
-        return [Point(id=i, payload=self.collections[name][i][0], vectors=self.collections[name][i][1]) for i in ids]
+        return [Point(id=i, payload=points[i][0], vectors=points[i][1]) for i in ids]
 
     async def search(self, name: str, vector: Sequence[float], **options: Any) -> list[Hit]:
         return []

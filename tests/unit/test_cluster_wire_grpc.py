@@ -59,7 +59,7 @@ class Service(messages.QdrantServicer, messages.CollectionsServicer, messages.Po
         self._heard(request, context)
         return messages.PointsOperationResponse(result=messages.UpdateResult(status=self.status))
 
-    UpdateVectors = Delete = Upsert
+    UpdateVectors = Delete = DeleteVectors = Upsert
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +323,18 @@ def test_nothing_listening_is_to_be_retried() -> None:
         wire.delete("docs", [1])
     assert caught.value.action is Action.RETRY
     wire.close()
+
+
+@pytest.mark.parametrize(("key", "kind"), [("acme", "keyword"), (42, "number")])
+def test_requests_of_a_shard_key_name_it(service: Service, wire: GrpcWire, key: int | str, kind: str) -> None:
+    service.rows = [row(1, {})]
+    part = wire.of(key)
+    rows = part.scroll("docs", start=None, limit=1)
+    part.upsert("docs", rows, [0], {})
+    part.update_vectors("docs", [1], {"new": np.ones((1, 2), dtype=np.float32)})
+    part.delete("docs", [1])
+    part.delete_vectors("docs", [1], ["new"])
+    asked = [[getattr(one, kind) for one in request.shard_key_selector.shard_keys] for request in service.requests]
+    assert asked == [[key]] * 5
+    wire.delete("docs", [1])
+    assert not service.requests[-1].HasField("shard_key_selector")

@@ -35,7 +35,7 @@ from changeover.plan.text import as_text, count_line, render
 from changeover.routes import names
 from changeover.routes.build import build
 from changeover.routes.slices import slices
-from changeover.survey.model import Alias, Rights, Survey, Vector
+from changeover.survey.model import Alias, Replica, Rights, Shards, Survey, Vector
 from changeover.words import duration
 from tests.unit.surveys import ACCESS, NEW, PROBES, answers, survey
 
@@ -106,6 +106,24 @@ def test_every_path_ends_in_a_plan_or_a_named_reason(
 )
 def test_the_proposed_route(version: str, named: bool, expected: str) -> None:
     assert choose(survey(version=version, named=named), answers()).route == expected
+
+
+@pytest.mark.parametrize("route", ["in-place", "blue-green"])
+def test_every_shard_key_is_worked_on_by_itself(route: Any) -> None:
+    replicas = tuple(
+        Replica(shard=shard, peer=peer, state="Active", shard_key=key)
+        for shard, key in ((1, "acme"), (2, "acme"), (3, 42))
+        for peer in (1, 2)
+    )
+    shards = Shards(number=2, method="custom", keys=("acme", 42), replicas=replicas)
+    plan = plan_of(msgspec.structs.replace(survey(), shards=shards), answers(route=route))
+    load = next(step for step in plan.steps if isinstance(step, pm.Load))
+    assert [(part.shard_key, part.start, part.end) for part in load.slices] == [("acme", None, None), (42, None, None)]
+    created = [step for step in plan.steps if isinstance(step, pm.CreateShardKeys)]
+    bodies = [request.body for step in created for request in step.requests]
+    wanted = [{"shard_key": "acme", "shards_number": 2}, {"shard_key": 42, "shards_number": 1}]
+    assert bodies == (wanted if route == "blue-green" else [])
+    assert not [f for f in plan.findings if f.severity == "blocker"]
 
 
 def test_without_the_manage_right_in_place_stays_open() -> None:

@@ -54,6 +54,7 @@ CLUSTERS: dict[str, dict[str, Any]] = {
     "plain name": {"alias": False},
     "unnamed, plain name": {"named": False, "alias": False},
     "custom shards": {"shards": Shards(number=2, method="custom", keys=("a", "b"))},
+    "custom shards that cannot be read": {"shards": Shards(number=2, method="custom")},
     "read-only key": {"rights": READ_ONLY},
     "key that may not manage": {"rights": WRITER},
     "strict mode": {"strict": {"enabled": True, "upsert_max_batchsize": 50, "max_query_limit": 20}},

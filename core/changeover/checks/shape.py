@@ -10,6 +10,9 @@ from changeover.decision.route import wanted
 from changeover.embed.model import SparseSpec
 from changeover.routes.job import new_datatype, unnamed_shape
 from changeover.survey.model import Survey, Vector
+from changeover.words import plural
+
+SHOWN_KEYS = 8
 
 
 def unnamed_vector(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
@@ -166,15 +169,27 @@ def custom_shards(survey: Survey, answers: Answers, probes: Probes) -> Finding |
     """The collection uses custom shard keys."""
     if survey.shards.method != "custom":
         return None
+    keys = survey.shards.keys
+    if not keys:
+        return Finding(
+            code="custom-shards",
+            severity="blocker",
+            title="the collection uses custom shard keys, and none is known",
+            measured="custom sharding, no key told",
+            limit="the keys of every point",
+            consequence="every write needs its shard key",
+            remedy="use a key that may read GET /collections/{name}/cluster; a collection without shard keys holds no points",
+            source="recorded answer: Shard key not specified",
+        )
     return Finding(
         code="custom-shards",
-        severity="blocker",
-        title="the collection uses custom shard keys",
-        measured=", ".join(map(str, survey.shards.keys)) or "custom sharding",
-        limit="automatic sharding",
-        consequence="every write needs its shard key; this version does not carry them",
-        remedy="this collection cannot be migrated with this version",
-        source="recorded answer: Shard key not specified",
+        severity="info",
+        title=f"the collection uses {plural(len(keys), 'custom shard key')}",
+        measured=", ".join(map(str, keys[:SHOWN_KEYS])) + (", ..." if len(keys) > SHOWN_KEYS else ""),
+        limit="",
+        consequence="each key is copied and verified by itself; keys that come or go meanwhile are followed",
+        remedy="nothing to do; the application goes on to name its shard key with every write",
+        source="GET /collections/{name}/cluster; recorded answer: Shard key not specified",
     )
 
 
@@ -230,11 +245,13 @@ CHECKS = (
     ),
     Check(
         code="custom-shards",
-        looks_at="sharding is automatic",
+        looks_at="the shard keys are known",
         run=custom_shards,
         explain=(
-            "With custom sharding every point belongs to a shard key chosen by the application, and a write without the\n"
-            "key is refused. This version of Changeover does not carry shard keys, so it stops before it writes anything."
+            "With custom sharding every point belongs to a shard key chosen by the application, a write without the key is\n"
+            "refused, and the same id can stand under two keys. Changeover creates the same keys on the new side, copies and\n"
+            "verifies each by itself, and follows keys that the application adds or removes. It has to know them: without\n"
+            "the right to read where the shards are it stops before it writes anything."
         ),
     ),
 )

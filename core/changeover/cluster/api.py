@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,9 +131,15 @@ class Gateway(Protocol):
         filter: Filter | None = None,
     ) -> tuple[list[Point], PointId | None]: ...
     async def sample(
-        self, name: str, n: int, *, payload: bool | Sequence[str] = True, vectors: bool | Sequence[str] = False
+        self,
+        name: str,
+        n: int,
+        *,
+        payload: bool | Sequence[str] = True,
+        vectors: bool | Sequence[str] = False,
+        shard_key: ShardKey | None = None,
     ) -> list[Point]:
-        """About n random points (query `sample: random`)."""
+        """About n random points (query `sample: random`), of one shard key or of all."""
         ...
 
     async def search(
@@ -184,6 +190,10 @@ class Wire(Protocol):
 
     transport: str
     """"grpc" or "rest"."""
+
+    def of(self, shard_key: ShardKey) -> Wire:
+        """The same connections, for the points of one shard key only: reads see no others, writes go there."""
+        ...
 
     def scroll(
         self,

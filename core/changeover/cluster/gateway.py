@@ -15,7 +15,7 @@ from changeover.cluster.api import Filter, Hit, Optimizations, Part, Point, Quer
 from changeover.cluster.capabilities import parse_version
 from changeover.cluster.errors import Action, ClusterError, from_exception, wait_timeout
 from changeover.errors import UsageError
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 TIMEOUT_S = 60.0
 """qdrant-client's own default of 5 s gives up while the server goes on (measured)."""
@@ -149,7 +149,13 @@ class QdrantGateway:
         return [point(row) for row in result["points"]], result.get("next_page_offset")
 
     async def sample(
-        self, name: str, n: int, *, payload: bool | Sequence[str] = True, vectors: bool | Sequence[str] = False
+        self,
+        name: str,
+        n: int,
+        *,
+        payload: bool | Sequence[str] = True,
+        vectors: bool | Sequence[str] = False,
+        shard_key: ShardKey | None = None,
     ) -> list[Point]:
         """About n random points (query `sample: random`, servers from 1.11); fewer where strict mode limits queries."""
         body = {
@@ -158,6 +164,7 @@ class QdrantGateway:
             "with_payload": _select(payload),
             "with_vector": select_vectors(vectors),
         }
+        body |= {"shard_key": shard_key} if shard_key is not None else {}
         result = await self._limited(f"/collections/{segment(name)}/points/query", body)
         return [point(row) for row in result["points"]]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from changeover.cluster.address import Address
 from changeover.cluster.api import Column, Filter, Page
 from changeover.cluster.errors import Action, ClusterError, from_grpc, wait_timeout
 from changeover.cluster.grpc_messages import filter_of, id_of, make_unnamed, payload_json, point_id, put, vector_json
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 TIMEOUT_S = 120.0
 PROBE_S = 3.0
@@ -83,10 +84,27 @@ class GrpcWire:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._shard: ShardKey | None = None
         self._local = threading.local()
         self._channels: list[Any] = []
         self._lock = threading.Lock()
         self._metadata = (("api-key", address.key),) if address.key else ()
+
+    def of(self, shard_key: ShardKey) -> GrpcWire:
+        """The points of one shard key; see Wire."""
+        part = copy.copy(self)
+        part._shard = shard_key
+        return part
+
+    def _select(self, request: Any) -> None:
+        """Let a request concern this wire's shard key only."""
+        if self._shard is None:
+            return
+        key = request.shard_key_selector.shard_keys.add()
+        if isinstance(self._shard, str):
+            key.keyword = self._shard
+        else:
+            key.number = self._shard
 
     def __repr__(self) -> str:
         return f"GrpcWire({self._address.host}:{self._address.grpc_port})"
@@ -135,6 +153,7 @@ class GrpcWire:
     def _call(self, method: str, request: Any, where: str) -> Any:
         import grpc
 
+        self._select(request)
         try:
             return getattr(self._stub(), method)(request, timeout=TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:

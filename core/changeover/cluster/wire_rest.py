@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from changeover.cluster.address import Address
 from changeover.cluster.api import Column, Filter, Page
 from changeover.cluster.errors import Action, ClusterError, classify, foreign_answer, from_exception, wait_timeout
 from changeover.cluster.gateway import segment, select_vectors
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 TIMEOUT_S = 120.0
 BODY_BYTES = 30 * 1024 * 1024
@@ -51,12 +52,19 @@ class RestWire:
 
     def __init__(self, address: Address, streams: int) -> None:
         self._address = address
+        self._shard: dict[str, Any] = {}
         self._client = httpx.Client(
             base_url=address.url,
             headers={"api-key": address.key} if address.key else {},
             timeout=httpx.Timeout(TIMEOUT_S, connect=10.0),
             limits=httpx.Limits(max_connections=2 * streams + 4, max_keepalive_connections=2 * streams + 4),
         )
+
+    def of(self, shard_key: ShardKey) -> RestWire:
+        """The points of one shard key; see Wire."""
+        part = copy.copy(self)
+        part._shard = {"shard_key": shard_key}
+        return part
 
     def __repr__(self) -> str:
         return f"RestWire({self._address.url})"
@@ -79,6 +87,7 @@ class RestWire:
         }
         body |= {"offset": start} if start is not None else {}
         body |= {"filter": filter} if filter is not None else {}
+        body |= self._shard
         result = self._send("POST", f"/collections/{segment(name)}/points/scroll", orjson.dumps(body))
         return RestPage(result["points"], result.get("next_page_offset"))
 
@@ -149,7 +158,7 @@ class RestWire:
 
     def _write(self, method: str, path: str, body: dict[str, Any]) -> None:
         where = f"{method} {path.partition('?')[0]}"
-        content = orjson.dumps(body, option=NUMPY)
+        content = orjson.dumps(body | self._shard, option=NUMPY)
         if len(content) > BODY_BYTES and len(body.get("points", ())) > 1:
             raise ClusterError(
                 f"{where}: {len(content):,} bytes are too many for one request", Action.SPLIT, where=where

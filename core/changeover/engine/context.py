@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from changeover.cluster.api import Gateway, Wire
 from changeover.engine import events as ev
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from changeover.engine.lease import Keeper
     from changeover.engine.recipe import Recipe
     from changeover.quality.matrix import Matrix
+    from changeover.survey.model import ShardKey
 
 
 @dataclass(kw_only=True)
@@ -55,6 +56,11 @@ class Context:
     lease: Keeper | None = None
     streak: Streak = field(default_factory=Streak)
     clock: Callable[[], float] = time.time
+    shard_key: ShardKey | None = None
+    """The one whose points wire and ledger are about; None for all, or where sharding is automatic."""
+    shard_keys: tuple[ShardKey, ...] = ()
+    """Under custom sharding, the source's keys as they were at the last look."""
+    _parts: dict[ShardKey, Context] = field(default_factory=dict)
     _encoders: dict[str, Encoder] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -62,6 +68,15 @@ class Context:
     def job(self) -> Job:
         """What the steps work on."""
         return self.plan.job
+
+    def of(self, shard_key: ShardKey | None) -> Context:
+        """This context with wire and ledger for the points of one shard key; itself for None."""
+        if shard_key is None:
+            return self
+        with self._lock:
+            if shard_key not in self._parts:
+                self._parts[shard_key] = cast("Context", Part(self, shard_key))
+            return self._parts[shard_key]
 
     def overruled(self, code: str) -> bool:
         """Whether a person accepted this code, before the run or while it went on."""
@@ -143,3 +158,16 @@ class Context:
     def log(self, text: str, level: ev.Level = "info") -> None:
         """One line for the people who watch."""
         self.emit(ev.Log(at=self.clock(), level=level, text=text))
+
+
+class Part:
+    """A context about the points of one shard key; everything but wire and ledger is that of the whole run."""
+
+    def __init__(self, whole: Context, shard_key: ShardKey) -> None:
+        self._whole = whole
+        self.shard_key = shard_key
+        self.wire = whole.wire.of(shard_key)
+        self.ledger = whole.ledger.of(shard_key)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)

@@ -20,7 +20,7 @@ from changeover.errors import StoppedError
 
 if TYPE_CHECKING:
     from changeover.cluster.api import Page
-    from changeover.survey.model import PointId
+    from changeover.survey.model import PointId, ShardKey
 
 T = TypeVar("T")
 
@@ -33,6 +33,8 @@ LOCAL_PROVIDERS = frozenset({"fastembed", "sandbox"})
 class Batch:
     """Points of one page whose new vectors have to be made and written."""
 
+    ctx: Context
+    """The run, or its part of one shard key."""
     page: Page
     rows: Sequence[int]
     guard: bool = False
@@ -58,8 +60,8 @@ class Pipeline:
         self._error: BaseException | None = None
         self._abort = threading.Event()
         self._lock = threading.Lock()
-        self.repaired: list[PointId] = []
-        """Points that `only_stale` batches really wrote."""
+        self.repaired: dict[ShardKey | None, list[PointId]] = {}
+        """Points that `only_stale` batches really wrote, by shard key."""
 
     def run(self, sources: Iterable[Iterable[Batch]], readers: int = 2) -> None:
         """Each source is read by one reader thread at a time; raises what a worker raised."""
@@ -126,7 +128,7 @@ class Pipeline:
 
     def _embed(self, to_embed: queue.Queue[Batch | None], to_write: queue.Queue[Batch | None]) -> None:
         for batch in self._take(to_embed):
-            embed(self._ctx, batch)
+            embed(batch)
             self._put(to_write, batch)
 
     def _write(self, to_write: queue.Queue[Batch | None]) -> None:
@@ -134,12 +136,12 @@ class Pipeline:
             self._ctx.throttle.acquire()
             try:
                 with self._ctx.meter.busy("write"):
-                    written = write(self._ctx, batch)
+                    written = write(batch)
             finally:
                 self._ctx.throttle.release()
-            if batch.only_stale:
+            if batch.only_stale and written:
                 with self._lock:
-                    self.repaired += written
+                    self.repaired.setdefault(batch.ctx.shard_key, []).extend(written)
             batch.done()
 
 
@@ -149,8 +151,9 @@ def embed_workers(ctx: Context) -> int:
     return 3 if remote else 1
 
 
-def embed(ctx: Context, batch: Batch) -> None:
+def embed(batch: Batch) -> None:
     """Fill in `basis` and `made`."""
+    ctx = batch.ctx
     batch.basis = [ctx.recipe.basis(batch.page, row) for row in batch.rows]
     if batch.reuse:
         batch.made = reused(ctx, batch.page, batch.rows, batch.basis)
@@ -158,14 +161,14 @@ def embed(ctx: Context, batch: Batch) -> None:
         batch.made = ctx.recipe.make(batch.page, batch.rows)
 
 
-def write(ctx: Context, batch: Batch) -> list[PointId]:
+def write(batch: Batch) -> list[PointId]:
     """Write the batch and enter it into the ledger; returns the points that got new vectors."""
-    made = batch.made
+    ctx, made = batch.ctx, batch.made
     assert made is not None
     has = [made.has(i) for i in range(len(batch.rows))]
     send = [i for i in range(len(batch.rows)) if not ctx.in_place or any(has[i])]
     if batch.base is not None:
-        untouched = _untouched(ctx, batch)
+        untouched = _untouched(batch)
         send = [i for i in send if batch.page.ids[batch.rows[i]] in untouched]
     send = [i for i in send if not (batch.only_stale and ctx.recipe.fits(batch.page, batch.rows[i], made, i))]
     columns = {name: take(column, send) for name, column in made.columns.items()}
@@ -210,7 +213,7 @@ def _mark(there: list[bool]) -> Mark:
     return Mark.PARTIAL if any(there) else Mark.BLANK
 
 
-def _untouched(ctx: Context, batch: Batch) -> set[PointId]:
+def _untouched(batch: Batch) -> set[PointId]:
     """Points that the application has not written on the new side since the sweep compared them.
 
     Embedding takes seconds; looking again right before the write leaves milliseconds. Whatever was touched stays out
@@ -218,5 +221,5 @@ def _untouched(ctx: Context, batch: Batch) -> set[PointId]:
     """
     assert batch.base is not None
     ids = [batch.page.ids[row] for row in batch.rows]
-    now = by_ids.payload_hashes(ctx, ctx.job.target, ids)
+    now = by_ids.payload_hashes(batch.ctx, batch.ctx.job.target, ids)
     return {point_id for point_id in ids if now.get(point_id) == batch.base.get(point_id)}

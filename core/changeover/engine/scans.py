@@ -24,7 +24,7 @@ from changeover.plan.model import FromTerms, Make, Slice
 
 if TYPE_CHECKING:
     from changeover.cluster.api import Filter, Page
-    from changeover.survey.model import PointId
+    from changeover.survey.model import PointId, ShardKey
 
 Kind = Literal["new", "edited", "payload", "deleted", "missing", "conflicts"]
 
@@ -36,9 +36,9 @@ class Found:
         self._lock = threading.Lock()
         self._counts: Counter[Kind] = Counter()
         self.scanned = 0
-        self.gone: list[PointId] = []
+        self.gone: dict[ShardKey | None, list[PointId]] = {}
         """Points to delete on the side that serves, or that is the only copy: after the pass, if they are not too many."""
-        self.repaired: list[PointId] = []
+        self.repaired: dict[ShardKey | None, list[PointId]] = {}
         """In place: points that the sweep gave another vector than the one that was there."""
         self.suspects: set[PointId] = set()
         """Ids that lack the new vector although they have text and were not skipped."""
@@ -58,10 +58,11 @@ class Found:
         with self._lock:
             self.suspects.update(ids)
 
-    def going(self, ids: Sequence[PointId]) -> None:
-        """Remember points to delete after the pass."""
+    def going(self, shard_key: ShardKey | None, ids: Sequence[PointId]) -> int:
+        """Remember points to delete after the pass; returns how many there are by now."""
         with self._lock:
-            self.gone += ids
+            self.gone.setdefault(shard_key, []).extend(ids)
+            return sum(map(len, self.gone.values()))
 
     def event(self, at: float, step: str, number: int) -> ev.Differences:
         """The pass as an event."""
@@ -148,7 +149,9 @@ def load(
             with lock:
                 acked(acks.ack(number))
 
-        yield Batch(page=page, rows=rows, guard=job.only_absent if ctx.in_place else job.insert_only, done=done)
+        yield Batch(
+            ctx=ctx, page=page, rows=rows, guard=job.only_absent if ctx.in_place else job.insert_only, done=done
+        )
 
 
 def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> Iterator[Batch]:
@@ -230,7 +233,9 @@ def again(
     payload = text_payload(ctx)
     for page in by_ids.read(ctx, job.source, ids, payload=payload, vectors=vectors, paced=True):
         if page.ids:  # the application may have deleted them all meanwhile
-            yield Batch(page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base)
+            yield Batch(
+                ctx=ctx, page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base
+            )
 
 
 def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:
@@ -260,7 +265,7 @@ def _missing(ctx: Context, part: Slice, found: Found, make: Make, guard: bool) -
             found.add("missing", len(unexplained))
             found.suspect([page.ids[row] for row in wanted])
             ctx.throttle.admit(len(wanted))
-            yield Batch(page=page, rows=wanted, guard=guard)
+            yield Batch(ctx=ctx, page=page, rows=wanted, guard=guard)
 
 
 def _lacks(ctx: Context, page: Page, row: int, make: Make, entry: Entry | None) -> bool:
@@ -277,12 +282,12 @@ def careful(ctx: Context, *, sweep: bool) -> bool:
 
 def _delete_later(ctx: Context, found: Found, gone: list[PointId]) -> None:
     """Raises BlockedError when so many are gone that somebody emptied, or made anew, the side that is read."""
-    found.going(gone)
+    going = found.going(ctx.shard_key, gone)
     points = ctx.ledger.count()
     most = max(FEW_DELETED, min(max(MANY_DELETED, SHARE_DELETED * points), points / 2))
-    if len(found.gone) > most and not ctx.overruled(DELETED_CODE):
+    if going > most and not ctx.overruled(DELETED_CODE):
         raise BlockedError(
-            f"{DELETED_CODE}: {len(found.gone):,} or more of {points:,} points are gone from {ctx.job.source} since the"
+            f"{DELETED_CODE}: {going:,} or more of {points:,} points are gone from {ctx.job.source} since the"
             f" last pass; was it emptied, or made anew? Nothing was deleted on {ctx.job.target}. If they are to go there"
             f" too: `changeover resume {ctx.folder.name} --accept {DELETED_CODE}`"
         )

@@ -9,7 +9,7 @@ import msgspec
 from changeover.checks.model import Finding
 from changeover.decision.answers import Answers, RouteName
 from changeover.embed.model import ModelSpec, SparseSpec
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 Mode: TypeAlias = Literal["in-place", "blue-green"]
 
@@ -68,6 +68,8 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """A range of ids: `start` inclusive, `end` exclusive, None for open. Order: integers ascending, then UUIDs."""
 
     number: int
+    shard_key: ShardKey | None = None
+    """Under custom sharding, the key whose points these are."""
     start: PointId | None = None
     end: PointId | None = None
 
@@ -81,6 +83,12 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 class CreateCollection(_Step, frozen=True, kw_only=True, tag="create-collection"):
     request: Request
+
+
+class CreateShardKeys(_Step, frozen=True, kw_only=True, tag="create-shard-keys"):
+    """Under custom sharding: the target gets the source's keys before any point."""
+
+    requests: tuple[Request, ...]
 
 
 class CreateIndexes(_Step, frozen=True, kw_only=True, tag="create-indexes"):
@@ -248,6 +256,7 @@ class DropVector(_Step, frozen=True, kw_only=True, tag="drop-vector"):
 
 Step: TypeAlias = (
     CreateCollection
+    | CreateShardKeys
     | CreateIndexes
     | AddVector
     | PatchVector

@@ -109,7 +109,7 @@ def goal(plan: pm.Plan) -> str:
 
 def _sign(step: pm.Step) -> Sign:
     match step:
-        case pm.CreateCollection() | pm.CreateIndexes() | pm.AddVector() | pm.Load() | pm.CreateTextIndex():
+        case pm.CreateCollection() | pm.CreateShardKeys() | pm.CreateIndexes() | pm.AddVector() | pm.Load() | pm.CreateTextIndex():
             return "+"
         case pm.PatchVector() | pm.PauseIndexing() | pm.RestoreIndexing() | pm.SwapAlias() | pm.WriteMetadata():
             return "~"
@@ -124,7 +124,7 @@ def _sign(step: pm.Step) -> Sign:
 def _detail(plan: pm.Plan, step: pm.Step) -> str:
     job = plan.job
     match step:
-        case pm.CreateIndexes():
+        case pm.CreateShardKeys() | pm.CreateIndexes():
             return "\n".join(_request(request) for request in step.requests)
         case pm.FitMatrix():
             return f"on {step.sample:,} points, kept in the run folder as matrix.npz"

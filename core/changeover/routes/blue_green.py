@@ -49,6 +49,7 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
             request=plan.Request(method="PUT", path=target, body=create_body(survey, answers, job)),
         ),
     ]
+    steps += _shard_keys(survey, target)
     if survey.indexes:
         requests = tuple(
             plan.Request(
@@ -74,6 +75,25 @@ def steps(survey: Survey, answers: Answers, job: plan.Job, probes: Probes, run: 
         steps += takes_name(survey, job) if same_name(survey, answers) else _swaps(survey, answers, job)
     back = () if same_name(survey, answers) else common.way_back(job, answers)
     return (*steps, *common.metadata(survey, job, job.target, run, probes), *back)
+
+
+def _shard_keys(survey: Survey, target: str) -> list[plan.Step]:
+    """The keys of a collection with custom sharding, each with as many shards as it has."""
+    if survey.shards.method != "custom":
+        return []
+    requests = tuple(
+        plan.Request(
+            method="PUT",
+            path=f"{target}/shards",
+            body={
+                "shard_key": key,
+                "shards_number": len({r.shard for r in survey.shards.replicas if r.shard_key == key}) or 1,
+            },
+        )
+        for key in survey.shards.keys
+    )
+    title = f"Create {len(requests)} shard keys"
+    return [plan.CreateShardKeys(id="create-shard-keys", title=title, requests=requests)]
 
 
 def same_name(survey: Survey, answers: Answers) -> bool:

@@ -13,7 +13,7 @@ from changeover.decision.answers import Answers
 from changeover.plan import model as plan
 from changeover.routes import made
 from changeover.routes.job import server_version, source_vector
-from changeover.routes.slices import slices
+from changeover.routes.slices import slices, slices_of_keys
 from changeover.survey.model import Survey
 from changeover.words import duration
 
@@ -44,7 +44,8 @@ def fitted(job: plan.Job, answers: Answers) -> tuple[plan.Step, ...]:
 
 def load(survey: Survey, job: plan.Job) -> plan.Load:
     """The load over fixed slices."""
-    parts = slices(survey.id_cuts, survey.size.points, job.streams)
+    keys = survey.shards.keys if survey.shards.method == "custom" else ()
+    parts = slices_of_keys(keys) if keys else slices(survey.id_cuts, survey.size.points, job.streams)
     verb = "Embed" if any(not isinstance(make, plan.FromVector) for make in job.makes) else "Compute"
     if not job.makes:
         verb = "Copy"

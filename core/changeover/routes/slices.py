@@ -6,11 +6,16 @@ from itertools import pairwise
 
 from changeover.ids import id_key
 from changeover.plan.model import Slice
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 POINTS_PER_SLICE = 20_000
 PER_STREAM = 4
 MOST = 256
+
+
+def slices_of_keys(keys: tuple[ShardKey, ...]) -> tuple[Slice, ...]:
+    """Under custom sharding: the whole id space of every key, since the same id can stand under several."""
+    return tuple(Slice(number=number, shard_key=key) for number, key in enumerate(keys))
 
 
 def slices(cuts: tuple[PointId, ...], points: int, streams: int) -> tuple[Slice, ...]:

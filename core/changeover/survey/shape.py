@@ -7,7 +7,7 @@ from typing import Any
 from changeover.cluster.api import Gateway
 from changeover.cluster.errors import ClusterError
 from changeover.cluster.gateway import segment
-from changeover.survey.model import Index, Replica, Shards, Vector
+from changeover.survey.model import Index, Replica, ShardKey, Shards, Vector
 
 
 def vectors_of(info: dict[str, Any]) -> tuple[Vector, ...]:
@@ -45,6 +45,18 @@ def indexes_of(info: dict[str, Any]) -> tuple[Index, ...]:
     return tuple(sorted(found, key=lambda index: index.field))
 
 
+def keys_of(cluster: dict[str, Any]) -> dict[ShardKey, int]:
+    """Shard keys of an answer to GET /collections/{c}/cluster, with the number of shards of each; {} under automatic sharding."""
+    shards: dict[ShardKey, set[int]] = {}
+    for shard in (*cluster.get("local_shards", []), *cluster.get("remote_shards", [])):
+        if shard.get("shard_key") is not None:
+            shards.setdefault(shard["shard_key"], set()).add(shard["shard_id"])
+    return {
+        key: len(numbers)
+        for key, numbers in sorted(shards.items(), key=lambda item: (str(item[0]), type(item[0]).__name__))
+    }
+
+
 async def shards_of(gateway: Gateway, name: str, info: dict[str, Any]) -> tuple[Shards, str]:
     """Shards, replicas, transfers; and a note when the key may not read them."""
     params = info["config"]["params"]
@@ -71,13 +83,12 @@ async def shards_of(gateway: Gateway, name: str, info: dict[str, Any]) -> tuple[
         Replica(shard=s["shard_id"], peer=s["peer_id"], state=s["state"], shard_key=s.get("shard_key"))
         for s in now.get("remote_shards", [])
     ]
-    keys = dict.fromkeys(r.shard_key for r in [*local, *remote] if r.shard_key is not None)
     return (
         Shards(
             number=shards.number,
             replication_factor=shards.replication_factor,
             method=shards.method,
-            keys=tuple(keys),
+            keys=tuple(keys_of(now)),
             replicas=(*local, *remote),
             transfers=len(now.get("shard_transfers") or []),
             resharding=len(now.get("resharding_operations") or []),

@@ -12,7 +12,7 @@ from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import LEFT_OUT, Entry
 from changeover.engine.recipe import entry, likeness
-from changeover.engine.steps.converge import slices_of
+from changeover.engine.shards import slices_of
 from changeover.ids import id_key
 from changeover.plan.model import Job, Slice
 from changeover.survey.model import PointId
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from changeover.cluster.api import Page
 
 SECTIONS = ("hnsw_config", "optimizer_config", "wal_config", "quantization_config", "strict_mode_config")
-PARAMETERS = ("shard_number", "replication_factor", "write_consistency_factor", "on_disk_payload")
+PARAMETERS = ("shard_number", "sharding_method", "replication_factor", "write_consistency_factor", "on_disk_payload")
 
 
 def in_place_ids(ctx: Context) -> set[PointId]:

@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from changeover.engine import events as ev
-from changeover.engine import scans
+from changeover.engine import scans, shards
 from changeover.engine.context import Context
 from changeover.engine.pipeline import Pipeline
 from changeover.errors import BlockedError
-from changeover.plan.model import CatchUp, DropCollection, DropVector, Load, Slice, SwapAlias, Sweep
+from changeover.plan.model import CatchUp, DropCollection, DropVector, SwapAlias, Sweep
 
 if TYPE_CHECKING:
-    from changeover.survey.model import PointId
+    from changeover.survey.model import PointId, ShardKey
 
 CALM = 0.001
 """A pass that finds at most this share of all points (and never fewer than CALM_POINTS) means: caught up."""
@@ -64,16 +64,18 @@ async def sweep(ctx: Context, step: Sweep) -> str:
     return f"{repaired} late writes brought over, {conflicts} conflicts (new side kept)"
 
 
-async def _look_again(ctx: Context, ids: list[PointId]) -> None:
+async def _look_again(ctx: Context, repaired: dict[ShardKey | None, list[PointId]]) -> None:
     """In place the application may write a point between the look and the repair: look until its vector fits its text."""
     for _ in range(LOOKS):
-        if not ids:
+        if not repaired:
             return
         await asyncio.to_thread(ctx.throttle.sleep, BETWEEN_S)
         work = Pipeline(ctx)
-        await asyncio.to_thread(work.run, [scans.again(ctx, ids, stale_only=True)])
-        ids = work.repaired
-    ctx.log(f"{len(ids):,} points are written all the time; the application gives them their vectors", "warning")
+        looks = [scans.again(ctx.of(key), ids, stale_only=True) for key, ids in repaired.items()]
+        await asyncio.to_thread(work.run, looks)
+        repaired = work.repaired
+    number = sum(map(len, repaired.values()))
+    ctx.log(f"{number:,} points are written all the time; the application gives them their vectors", "warning")
 
 
 def calm_bound(ctx: Context) -> int:
@@ -93,17 +95,18 @@ async def pass_with_suspects(
     """Like one_pass, and the pass's own notes (ids that lacked the new vector, points looked at)."""
     if not sweeping:
         await refuse_moved_alias(ctx)
+    await shards.keep_up(ctx, sweeping=sweeping)
     found = scans.Found()
-    parts = slices_of(ctx)
+    parts = shards.slices_of(ctx)
     begun = time.monotonic()
     if ctx.in_place:
-        lacking = [scans.missing(ctx, part, found, guard=sweeping) for part in parts]
+        lacking = [scans.missing(ctx.of(part.shard_key), part, found, guard=sweeping) for part in parts]
         await asyncio.to_thread(Pipeline(ctx).run, lacking, min(4, len(lacking)))
     work = Pipeline(ctx)
-    differing = [scans.changed(ctx, part, found, sweep=sweeping) for part in parts]
+    differing = [scans.changed(ctx.of(part.shard_key), part, found, sweep=sweeping) for part in parts]
     await asyncio.to_thread(work.run, differing, min(4, len(differing)))
-    if found.gone:
-        await asyncio.to_thread(scans.delete_gone, ctx, found, found.gone)
+    for key, gone in found.gone.items():
+        await asyncio.to_thread(scans.delete_gone, ctx.of(key), found, gone)
     event = found.event(ctx.clock(), step, number)
     if sweeping and ctx.in_place:
         found.repaired = work.repaired
@@ -113,7 +116,7 @@ async def pass_with_suspects(
             step=step,
             number=number,
             missing=event.missing,
-            edited=len(work.repaired),
+            edited=sum(map(len, work.repaired.values())),
             deleted=event.deleted,
         )
     ctx.emit(event)
@@ -132,14 +135,6 @@ async def refuse_moved_alias(ctx: Context) -> None:
             f" writes there would be taken for differences. Point it back at {ctx.job.source}, then"
             f" `changeover resume {ctx.folder.name}`"
         )
-
-
-def slices_of(ctx: Context) -> tuple[Slice, ...]:
-    """The slices of the plan's load (or first catch-up): passes use the same parts."""
-    for step in ctx.plan.steps:
-        if isinstance(step, Load | CatchUp) and step.slices:
-            return step.slices
-    return (Slice(number=0),)
 
 
 def describe(event: ev.Differences) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from changeover.engine import events as ev
-from changeover.engine import scans
+from changeover.engine import scans, shards
 from changeover.engine.acks import Acked
 from changeover.engine.context import Context
 from changeover.engine.pipeline import Pipeline
@@ -23,10 +23,11 @@ async def load(ctx: Context, step: Load) -> str:
     total = await ctx.gateway.count(ctx.job.source)
     ctx.meter.start(sum(event.points for event in before.values()))
     progress = _Progress(ctx, step.id, total)
-    todo = [part for part in step.slices if not (part.number in before and before[part.number].done)]
+    await shards.keep_up(ctx)
+    todo = [part for part in shards.slices_of(ctx) if not (part.number in before and before[part.number].done)]
     sources = [
         scans.load(
-            ctx,
+            ctx.of(part.shard_key),
             part,
             before[part.number].position if part.number in before else None,
             before[part.number].points if part.number in before else 0,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from changeover.engine import by_ids, left_out
+from changeover.engine import by_ids, left_out, shards
 from changeover.engine.context import Context
 from changeover.engine.ledger import LEFT_OUT
 from changeover.engine.patience import patiently
 from changeover.engine.steps.converge import sweep
 from changeover.engine.steps.schema import send
 from changeover.errors import BlockedError
+from changeover.ids import id_key
 from changeover.plan.model import DropCollection, DropVector, Sweep
+from changeover.survey.model import PointId
 
 NAMED = 5
 
@@ -62,9 +64,12 @@ async def refuse_only_copies(ctx: Context) -> None:
     """Raises BlockedError when points that the run left out are in the old collection and not in the new one."""
     if ctx.overruled(left_out.CODE):
         return
-    ids = ctx.ledger.marked(LEFT_OUT)
-    old = await asyncio.to_thread(by_ids.existing, ctx, ctx.job.source, ids)
-    alone = sorted(old - await asyncio.to_thread(by_ids.existing, ctx, ctx.job.target, sorted(old, key=str)), key=str)
+    await shards.keep_up(ctx, sweeping=True)
+    alone: list[PointId] = []
+    for part in shards.parts(ctx):
+        old = await asyncio.to_thread(by_ids.existing, part, ctx.job.source, part.ledger.marked(LEFT_OUT))
+        new = await asyncio.to_thread(by_ids.existing, part, ctx.job.target, list(old))
+        alone += sorted(old - new, key=id_key)
     if alone:
         named = ", ".join(map(str, alone[:NAMED])) + (", ..." if len(alone) > NAMED else "")
         raise BlockedError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from changeover.engine import shards
 from changeover.engine.context import Context
 from changeover.engine.steps import (
     converge,
@@ -26,6 +27,7 @@ StepFunction = Callable[[Context, Any], Awaitable[str]]
 
 STEPS: dict[type, StepFunction] = {
     plan.CreateCollection: schema.create_collection,
+    plan.CreateShardKeys: shards.create_shard_keys,
     plan.CreateIndexes: schema.create_indexes,
     plan.AddVector: schema.add_vector,
     plan.PatchVector: schema.patch,

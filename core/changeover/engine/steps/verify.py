@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from changeover.engine import by_ids, left_out
+from changeover.engine import by_ids, left_out, shards
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
@@ -20,6 +21,8 @@ from changeover.survey.model import PointId
 ROUNDS = 4
 """A difference counts as a problem when it is still there after this many rounds of repair: until then it may be a
 write under way."""
+LEAST_SAMPLE = 20
+"""Points sampled under each shard key at least."""
 NAMED = 5
 """Ids named in a problem's line."""
 
@@ -28,30 +31,55 @@ Suspects = Callable[[], Awaitable[set[PointId]]]
 
 async def verify(ctx: Context, step: Verify) -> str:
     """Emits `Verified`; raises UnverifiedError when something stays different."""
-    sides = compare.in_place_ids if ctx.in_place else compare.blue_green_ids
-    problems: list[str] = []
+    await shards.keep_up(ctx)
+    parts = shards.parts(ctx)
+    looked = [await _look(part, step, max(LEAST_SAMPLE, step.sample // len(parts))) for part in parts]
+    problems = [problem for part in looked for problem in part.problems]
+    if not ctx.in_place:
+        source, target = await ctx.gateway.collection(ctx.job.source), await ctx.gateway.collection(ctx.job.target)
+        problems += compare.configuration(source, target, ctx.job)
+    event = await _verified(ctx, looked, tuple(problems))
+    ctx.emit(event)
+    if problems:
+        raise UnverifiedError(f"verification failed: {problems[0]}; nothing was cut over")
+    return f"{event.target_points:,} points verified, {event.sampled or 'none'} re-embedded"
+
+
+@dataclass
+class _Looked:
+    """What was found of the points of one shard key, or of all."""
+
+    problems: list[str] = field(default_factory=list)
+    compared: int = 0
+    """Sampled points whose vectors could be compared with fresh ones."""
+    lowest: float = 1.0
+    """Of their cosines."""
+    in_flight: int = 0
+
+
+async def _look(ctx: Context, step: Verify, sample: int) -> _Looked:
+    """Every id and payload; new and carried vectors of a sample."""
+    looked, sides = _Looked(), compare.in_place_ids if ctx.in_place else compare.blue_green_ids
+    where = f"shard key {ctx.shard_key}: " if ctx.shard_key is not None else ""
 
     async def by_id() -> set[PointId]:
         return await asyncio.to_thread(sides, ctx)
 
     bad = await _settle(ctx, step, by_id)
     if bad:
-        problems.append(f"{len(bad):,} points differ between the sides: {_names(bad)}")
-    ids = await _sample_ids(ctx, step)
-    worst: list[float] = []
-    compared = 0
+        looked.problems.append(f"{where}{len(bad):,} points differ between the sides: {_names(bad)}")
+    points = await ctx.gateway.sample(ctx.job.target, sample, payload=False, shard_key=ctx.shard_key)
+    ids = [point.id for point in points]
 
     async def by_vector() -> set[PointId]:
-        nonlocal compared
-        low, lowest, compared = await asyncio.to_thread(compare.sampled_vectors, ctx, ids, step.cosine)
-        worst.append(lowest)
+        low, looked.lowest, looked.compared = await asyncio.to_thread(compare.sampled_vectors, ctx, ids, step.cosine)
         return low
 
     bad = await _settle(ctx, step, by_vector)
     if bad:
-        problems.append(
-            f"{len(bad)} of {len(ids)} sampled points do not hold the vector of their text"
-            f" (lowest cosine {worst[-1]:.4f}): {_names(bad)}"
+        looked.problems.append(
+            f"{where}{len(bad)} of {len(ids)} sampled points do not hold the vector of their text"
+            f" (lowest cosine {looked.lowest:.4f}): {_names(bad)}"
         )
     if not ctx.in_place:
 
@@ -60,20 +88,16 @@ async def verify(ctx: Context, step: Verify) -> str:
 
         bad = await _settle(ctx, step, by_carried)
         if bad:
-            problems.append(f"carried vectors of {len(bad)} of {len(ids)} sampled points differ: {_names(bad)}")
-        source, target = await ctx.gateway.collection(ctx.job.source), await ctx.gateway.collection(ctx.job.target)
-        problems += compare.configuration(source, target, ctx.job)
-    event = await _verified(ctx, compared, worst, tuple(problems), len(await by_id()))
-    ctx.emit(event)
-    if problems:
-        raise UnverifiedError(f"verification failed: {problems[0]}; nothing was cut over")
-    return f"{event.target_points:,} points verified, {event.sampled or 'none'} re-embedded"
+            looked.problems.append(
+                f"{where}carried vectors of {len(bad)} of {len(ids)} sampled points differ: {_names(bad)}"
+            )
+    looked.in_flight = len(await by_id())
+    return looked
 
 
-async def _verified(
-    ctx: Context, sampled: int, worst: list[float], problems: tuple[str, ...], in_flight: int
-) -> ev.Verified:
+async def _verified(ctx: Context, looked: list[_Looked], problems: tuple[str, ...]) -> ev.Verified:
     job = ctx.job
+    sampled = sum(part.compared for part in looked)
     has_new = {"must": [{"has_vector": job.target_vector}]}
     return ev.Verified(
         at=ctx.clock(),
@@ -81,11 +105,11 @@ async def _verified(
         target_points=await ctx.gateway.count(job.target, has_new if ctx.in_place else None),
         checked_ids=ctx.ledger.count(),
         sampled=sampled,
-        worst_cosine=round(worst[-1], 6) if worst and sampled else None,
+        worst_cosine=round(min(part.lowest for part in looked if part.compared), 6) if sampled else None,
         without_text=ctx.ledger.count(Mark.BLANK),
         skipped=left_out.count(ctx),
         problems=problems,
-        in_flight=in_flight,
+        in_flight=sum(part.in_flight for part in looked),
     )
 
 
@@ -129,11 +153,6 @@ def _repair(ctx: Context, bad: list[PointId]) -> None:
     if extra and not ctx.in_place:
         by_ids.delete(ctx, ctx.job.target, extra)
     ctx.ledger.drop(extra)
-
-
-async def _sample_ids(ctx: Context, step: Verify) -> list[PointId]:
-    points = await ctx.gateway.sample(ctx.job.target, step.sample)
-    return [point.id for point in points]
 
 
 def _names(ids: set[PointId]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from changeover.engine import launch, scans
 from changeover.engine.context import Context
 from changeover.engine.folder import RunFolder
+from changeover.engine.shards import keep_up, slices_of
 from changeover.engine.sides import sides_of
-from changeover.engine.steps.converge import slices_of
 from changeover.errors import BlockedError
 from changeover.ids import id_key
 from changeover.plan.model import CountLacking, OpenWayBack, Slice
@@ -25,6 +25,7 @@ NAMED = 5
 
 async def count_lacking(ctx: Context, step: CountLacking) -> str:
     """Say which points would have no vector of the old model; raises BlockedError unless that was accepted."""
+    await keep_up(ctx)
     ids = await asyncio.to_thread(_lacking, ctx)
     if not ids:
         return "every point has its old vector"
@@ -64,9 +65,9 @@ def back_name(run: str) -> str:
 def _lacking(ctx: Context) -> list[PointId]:
     found: set[PointId] = set()
     for part in slices_of(ctx):
-        found |= _changed(ctx, part)
+        found |= _changed(ctx.of(part.shard_key), part)
         if ctx.in_place:
-            found |= _absent(ctx, part)
+            found |= _absent(ctx.of(part.shard_key), part)
     return sorted(found, key=id_key)
 
 
@@ -84,9 +85,7 @@ def _changed(ctx: Context, part: Slice) -> set[PointId]:
         high = part.end if last else following
         known = ctx.ledger.between(low, high)
         low = high
-        found.update(
-            page.ids[row] for row in rows if scans.compare(ctx, page, row, known.get(page.ids[row])) in kinds
-        )
+        found.update(page.ids[row] for row in rows if scans.compare(ctx, page, row, known.get(page.ids[row])) in kinds)
     return found
 
 
