@@ -77,3 +77,16 @@ def until_record(context: Any, path: Path, environ: dict[str, str], record: int,
     process.join(90)
     assert process.exitcode is not None, "the engine hangs"
     return int(process.exitcode)
+
+
+def run_until_full(path: str, environ: dict[str, str]) -> None:
+    """Run the engine of a folder whose journal's disk is full from the moment on that a file `full` lies there."""
+    write = journal.Journal.write
+
+    def limited(self: journal.Journal, event: ev.Event) -> None:
+        if (Path(path) / "full").exists():
+            raise journal.JournalError("journal.jsonl: cannot write the journal: No space left on device")
+        write(self, event)
+
+    journal.Journal.write = limited  # type: ignore[method-assign]
+    run(path, environ, 0, False)

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from changeover.decision.answers import Answers, Limits, TextAnswer
+from changeover.engine import control
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import read_all
 from changeover.engine.ledger import Ledger
+from changeover.errors import ExitCode
 from changeover.plan import file as plan_file
 from changeover.plan.model import Access, Plan
 from changeover.sandbox.server import start
@@ -77,4 +79,28 @@ def test_a_kill_between_any_two_records_changes_nothing(route: str, every: int, 
             ledger.close()
             undone(world, plan)
         assert died > 30 / every, f"only {died} records: {len(read_all(run.journal))}"
+        world.close(f"{NAME}_v2")
+
+
+def test_a_paused_engine_whose_journal_is_full_ends_and_can_be_resumed(tmp_path: Path) -> None:
+    """Its threads wait for the word to go on, and nothing that is asked of it can be answered any more."""
+    environ = live.environ_for(tmp_path / "runs")
+    context = dying.forking()
+    with start("1.19", tmp_path / "server") as server:
+        world = World(server.url.rstrip("/"), NAME, points=POINTS, seed=1)
+        world.searches = 1
+        plan = planned(world, "blue-green", environ)
+        run = again(plan, 0, False, environ)
+        control.ask(run.control, "pause")
+        process = context.Process(target=dying.run_until_full, args=(str(run.path), environ))
+        process.start()
+        live.wait_for(run, lambda state: state.step("load").status == "running")
+        (run.path / "full").touch()
+        process.join(30)
+        assert process.exitcode == ExitCode.BUG, "the engine hangs"
+        assert "No space left on device" in run.log.read_text()
+        (run.path / "full").unlink()
+        control.ask(run.control, "resume")
+        assert dying.until_record(context, run.path, environ, 0) == 0
+        check(world, plan, ROUTES["blue-green"], run)
         world.close(f"{NAME}_v2")

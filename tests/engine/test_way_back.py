@@ -14,7 +14,7 @@ import pytest
 
 from changeover.decision.answers import RollbackAnswer, TargetAnswer, VectorAnswer
 from changeover.embed.protocol import load
-from changeover.engine import control
+from changeover.engine import control, launch
 from changeover.engine.folder import RunFolder
 from changeover.engine.state import RunState
 from changeover.errors import ExitCode
@@ -215,6 +215,9 @@ def rollback_in_place(world: World, environ: dict[str, str]) -> None:
     new.edit(ids[:30])  # a whole point with the new vector alone: the old one is gone
     new.insert(900_000, 10)
     new.rewrite(ids[40:50])
+    engine = launch.running_pid(back_of(run))
+    assert cli.main(["rollback", run.name, "--set", "old_model.name=wordllama"]) == ExitCode.DONE
+    assert launch.running_pid(back_of(run)) == engine is not None, "only looked at: nothing was changed"
     assert cli.main(["rollback", run.name, "--confirm", world.name]) == ExitCode.DONE
     old_side_is_whole(world)
     assert cli.main(["cleanup", run.name, "--confirm", "text"]) == ExitCode.BLOCKED

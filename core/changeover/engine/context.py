@@ -56,6 +56,8 @@ class Context:
     lease: Keeper | None = None
     streak: Streak = field(default_factory=Streak)
     clock: Callable[[], float] = time.time
+    began: float = field(default_factory=time.time)
+    """When this engine started, in seconds since 1970."""
     shard_key: ShardKey | None = None
     """The one whose points wire and ledger are about; None for all, or where sharding is automatic."""
     shard_keys: tuple[ShardKey, ...] = ()

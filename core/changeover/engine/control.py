@@ -34,11 +34,12 @@ def ask(path: Path, verb: Verb, value: float | int | str | None = None) -> int:
 
 
 class Inbox:
-    """Reads requests in order, from the one after `seen`."""
+    """Reads requests in order, from the one after `seen` on, but for those that are answered."""
 
-    def __init__(self, path: Path, seen: int = 0) -> None:
+    def __init__(self, path: Path, seen: int = 0, answered: frozenset[int] = frozenset()) -> None:
         self._path = path
         self._seen = seen
+        self._answered = answered
 
     def read(self) -> list[Ask]:
         """Requests not read before, oldest first; a line that is not one is passed over."""
@@ -48,6 +49,8 @@ class Inbox:
             return []
         asks: list[Ask] = []
         for number, line in enumerate(lines[self._seen :], start=self._seen + 1):
+            if number in self._answered:
+                continue
             try:
                 asks.append(msgspec.structs.replace(msgspec.json.decode(line, type=Ask), number=number))
             except msgspec.DecodeError:

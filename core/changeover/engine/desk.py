@@ -8,6 +8,7 @@ from changeover.engine import events as ev
 from changeover.engine import left_out, scans
 from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
+from changeover.engine.state import ASKED
 
 POLL_S = 0.25
 QUALITY_CODE = "no-go"
@@ -23,8 +24,10 @@ class Desk:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        seen = max((asked.number for asked in ctx.state.asked), default=0)
-        self._inbox = Inbox(ctx.folder.control, seen)
+        answered = frozenset(asked.number for asked in ctx.state.asked)
+        # The state remembers the last answers only; what was asked before those is settled.
+        seen = min(answered) if len(ctx.state.asked) >= ASKED else 0
+        self._inbox = Inbox(ctx.folder.control, seen, answered)
         self.cutover_asked: Ask | None = None
 
     async def run(self) -> None:
@@ -57,6 +60,8 @@ class Desk:
                 throttle.resume()
                 self.answer(asked)
                 self._ctx.emit(ev.Resumed(at=self._ctx.clock()))
+            case "stop" if asked.at < self._ctx.began:
+                self.answer(asked, "it was asked of an engine that is gone")
             case "stop":
                 self.answer(asked)
                 throttle.stop()

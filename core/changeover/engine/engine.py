@@ -7,10 +7,12 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from changeover.engine import events as ev
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 RATE_WINDOW_S = 6
 """Seconds that the shown rate is over: a page of a slow model comes only every second or two."""
+ENDING_S = 20.0
+"""How long threads at work are waited for when an engine ends."""
 OPENING_S = 120.0
 """How long a cluster that does not answer is tried when an engine starts."""
 
@@ -66,12 +70,15 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
         journal.write(ev.EngineStopped(at=time.time(), reason=str(error), exit_code=error.exit_code))
         return error.exit_code
     tasks: list[asyncio.Task[None]] = []
+    pool = ThreadPoolExecutor()
+    asyncio.get_running_loop().set_default_executor(pool)
     try:
         return await _work(ctx, tasks)
     except StoppedError as stopped:
         return _stopped(ctx, str(stopped), ExitCode.STOPPED)
     except ChangeoverError as error:
-        ctx.log(str(error), "error")
+        with contextlib.suppress(ChangeoverError):
+            ctx.log(str(error), "error")
         return _stopped(ctx, str(error), error.exit_code)
     except Exception as bug:
         traceback.print_exc()
@@ -80,6 +87,7 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await _threads_ended(ctx, pool)
         if ctx.lease is not None:
             await ctx.lease.release()
         ctx.close_encoders()
@@ -131,6 +139,14 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
     return await _finish(ctx)
 
 
+async def _threads_ended(ctx: Context, pool: ThreadPoolExecutor) -> None:
+    """What a step left at work in threads ends before ledger and wire are closed; a request in hand may take a while."""
+    ctx.throttle.stop()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())  # the lease is still to be given back
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.to_thread(pool.shutdown), ENDING_S)
+
+
 async def _or_dead(work: Awaitable[Result], tasks: list[asyncio.Task[None]]) -> Result:
     """Wait for the step, but not longer than the helpers beside it live: a dead one (journal full) ends the step."""
     step: asyncio.Task[Result] = asyncio.ensure_future(work)
@@ -164,8 +180,10 @@ def ending(plan: Plan) -> str:
 
 
 def _stopped(ctx: Context, reason: str, code: ExitCode) -> ExitCode:
-    with contextlib.suppress(ChangeoverError):
+    try:
         ctx.emit(ev.EngineStopped(at=ctx.clock(), reason=reason, exit_code=code))
+    except ChangeoverError as error:  # the journal cannot take it: engine.log does
+        sys.stderr.write(f"engine stopped: {reason}\n{error}\n")
     return code
 
 

@@ -16,6 +16,8 @@ RunStatus = Literal["new", "running", "paused", "ready", "stopped", "finished"]
 
 HISTORY = 240
 """How many one-second samples of the rate are kept for the sparkline."""
+ASKED = 50
+"""How many answered requests are remembered."""
 LOG_LINES = 500
 
 
@@ -219,7 +221,7 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
                 state = _replace(state, spend=float(event.value))
             if event.verb == "accept" and not event.refused:
                 state = _replace(state, accepted=(*state.accepted, str(event.value)))
-            return _logged(_replace(state, asked=(*state.asked[-49:], event)), event.at, "info", words)
+            return _logged(_replace(state, asked=(*state.asked[-(ASKED - 1) :], event)), event.at, "info", words)
         case ev.Paused():
             return _replace(state, paused=event.reason, status="paused")
         case ev.Resumed():

@@ -55,6 +55,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
 def _refuse(folder: RunFolder) -> None:
     """Raises BlockedError unless the run is finished, verified and cut over, and no way back is open or was taken."""
+    from changeover.engine.launch import running_pid
     from changeover.plan.model import AwaitCutover
     from changeover.words import duration
 
@@ -65,15 +66,19 @@ def _refuse(folder: RunFolder) -> None:
         raise BlockedError(f"{folder.name}: the run is not finished; `changeover resume {folder.name}`")
     if state.verified is None or state.verified.problems:
         raise BlockedError(f"unverified: {folder.name}: the new side is not verified; nothing is removed")
-    for back in back_runs(folder):
+    backs = back_runs(folder)
+    for back in backs:
         now = back.state()
         if now.cutover is not None:
             raise BlockedError(f"old-still-needed: {folder.name} was taken back by {back.name}; the old side serves")
-        if now.status == "finished":
+        if now.status == "finished" or back is not backs[-1]:  # a later one took its place
             continue
         step = next((s for s in back.plan().steps if isinstance(s, AwaitCutover)), None)
         window = step.window_s if step is not None else 0.0
-        left = f" for {duration(window - (time.time() - (now.started_at or time.time())))}" if window else ""
+        rest = window - (time.time() - (now.started_at or time.time()))
+        if window and rest <= 0 and running_pid(back) is None:  # its engine was gone when the window closed
+            continue
+        left = f" for {duration(max(rest, 0.0))}" if window else ""
         raise BlockedError(
             f"old-still-needed: the way back {back.name} is open{left}; nothing is removed before it ends"
         )

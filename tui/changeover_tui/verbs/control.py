@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError, UsageError
+from changeover.safe_text import clean
 from changeover_tui.verbs.common import say
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ def wait_for_answer(folder: RunFolder, number: int, patience_s: float = ANSWER_S
 
 def _confirm(given: str | None, name: str) -> None:
     if given is None and sys.stdin.isatty():
-        sys.stderr.write(f"Type {name} to cut over: ")
+        sys.stderr.write(f"Type {clean(name)} to cut over: ")
         sys.stderr.flush()
         given = sys.stdin.readline().strip()
     if given != name:
         wrong = "the cutover needs a confirmation" if given is None else "that is not the name"
-        raise UsageError(f"{wrong}: give --confirm {name}")
+        raise UsageError(f"{wrong}: give --confirm {clean(name)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError, ExitCode, UsageError
+from changeover.safe_text import clean
 from changeover_tui.verbs.common import answers_given, out, say, write_plan
 
 ENDING_S = 60.0
@@ -59,13 +60,13 @@ def _side(options: argparse.Namespace, environ: dict[str, str], folder: RunFolde
 
     _refuse_unfinished(folder)
     back = _open_one(folder)
-    if back is not None and options.set:
-        _end(back)
+    replaced = back if options.set else None
+    if replaced is not None:
         back = None
     if back is not None:
         _refuse_lacking(back, options.accept)
     if back is None:
-        back = _planned(options, environ, folder, done)
+        back = _planned(options, environ, folder, done, replaced)
     elif not confirmed(options.confirm, back.plan().job.name_in_use, "go back now"):
         say(f"nothing was changed; the way back is open: changeover watch {back.name}")
         return int(ExitCode.DONE)
@@ -96,6 +97,11 @@ def _refuse_unfinished(folder: RunFolder) -> None:
     from changeover.engine.launch import running_pid
     from changeover_tui.plan_words import way_back
 
+    cleanup = folder.path.with_name(f"{folder.name}-cleanup")
+    if (cleanup / "journal.jsonl").exists():
+        raise BlockedError(
+            f"{folder.name}: its cleanup was begun, which removes the old side; `changeover watch {cleanup.name}`"
+        )
     pid, state = running_pid(folder), folder.state()
     if state.cutover is None:
         raise BlockedError(f"{folder.name}: {way_back(folder.plan(), state, folder.name)}")
@@ -121,13 +127,11 @@ def back_runs(folder: RunFolder) -> list[RunFolder]:
 
 def _open_one(folder: RunFolder) -> RunFolder | None:
     """The way back that is open; None when none is. Raises BlockedError when the run was taken back already."""
-    for back in reversed(back_runs(folder)):
-        state = back.state()
-        if state.status != "finished":
-            return back
-        if state.cutover is not None:
+    backs = back_runs(folder)
+    for back in backs:
+        if back.state().cutover is not None and back.state().status == "finished":
             raise BlockedError(f"{folder.name}: it was taken back already by {back.name}; make a new plan to go on")
-    return None
+    return backs[-1] if backs and backs[-1].state().status != "finished" else None
 
 
 def _end(back: RunFolder) -> None:
@@ -135,6 +139,8 @@ def _end(back: RunFolder) -> None:
     from changeover.engine.control import ask
     from changeover.engine.launch import running_pid
 
+    if running_pid(back) is None:
+        return
     until = time.monotonic() + ENDING_S
     ask(back.control, "stop")
     while running_pid(back) is not None:
@@ -161,8 +167,10 @@ def _refuse_lacking(back: RunFolder, accepted: list[str]) -> None:
         )
 
 
-def _planned(options: argparse.Namespace, environ: dict[str, str], folder: RunFolder, done: Plan) -> RunFolder | None:
-    """A new run for the way back, written down; None when nobody confirmed it."""
+def _planned(
+    options: argparse.Namespace, environ: dict[str, str], folder: RunFolder, done: Plan, replaced: RunFolder | None
+) -> RunFolder | None:
+    """A new run for the way back, written down; None when nobody confirmed it. The one that it replaces ends before."""
     from changeover.engine.folder import RunFolder
     from changeover.engine.steps.way_back import back_name
     from changeover.plan.text import as_text
@@ -176,6 +184,8 @@ def _planned(options: argparse.Namespace, environ: dict[str, str], folder: RunFo
         write_plan(Path(options.output), plan)
     if not confirmed(options.confirm, plan.job.name_in_use, "go back now"):
         return None
+    if replaced is not None:
+        _end(replaced)
     # What an earlier way back wrote to the old side stands in its ledger alone.
     base = next((run for run in reversed(earlier) if run.ledger.exists()), None)
     return RunFolder.create(plan, environ, folder.path.with_name(name), base=base)
@@ -209,9 +219,9 @@ def _accept(back: RunFolder, codes: list[str]) -> None:
 def confirmed(given: str | None, name: str, what: str) -> bool:
     """Whether the name was given or typed; UsageError when another one was given."""
     if given is None and sys.stdin.isatty():
-        sys.stderr.write(f"Type {name} to {what}, or Enter to leave it as it is: ")
+        sys.stderr.write(f"Type {clean(name)} to {what}, or Enter to leave it as it is: ")
         sys.stderr.flush()
         return sys.stdin.readline().strip() == name
     if given is not None and given != name:
-        raise UsageError(f"that is not the name: give --confirm {name}")
+        raise UsageError(f"that is not the name: give --confirm {clean(name)}")
     return given is not None

@@ -1,0 +1,159 @@
+"""What `rollback` and `cleanup` make of the runs that lie there: which way back is open, and what refuses what."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from changeover.engine import control, launch
+from changeover.engine import events as ev
+from changeover.engine.desk import Desk
+from changeover.engine.folder import RunFolder
+from changeover.engine.journal import Journal
+from changeover.errors import BlockedError, UsageError
+from changeover.plan import file as plan_file
+from changeover.plan import model as pm
+from changeover_tui.verbs import cleanup, rollback
+from tests.engine import fakes
+
+RUN = "one"
+CUT = ev.CutOver(at=1.0, detail="swapped")
+END = ev.RunFinished(at=2.0, summary="finished")
+FINE = ev.Verified(at=0.5, source_points=1, target_points=1, checked_ids=1, sampled=0, worst_cosine=None)
+
+
+def made(root: Path, name: str, *events: ev.Event, window_s: float = 0.0) -> RunFolder:
+    """A run's folder with these events in its journal."""
+    plan = fakes.plan("blue-green", fakes.slices())
+    steps = tuple(
+        msgspec.structs.replace(step, window_s=window_s) if isinstance(step, pm.AwaitCutover) else step
+        for step in plan.steps
+    )
+    folder = RunFolder.create(
+        plan_file.seal(msgspec.structs.replace(plan, id=name, steps=steps, hash="")), {}, root / name
+    )
+    journal = Journal(folder.journal)
+    for event in events:
+        journal.write(event)
+    journal.close()
+    return folder
+
+
+def started(ago_s: float) -> ev.EngineStarted:
+    return ev.EngineStarted(at=time.time() - ago_s, pid=1, host="h", version="0", server="1.18.3")
+
+
+def opened(run: RunFolder) -> str | None:
+    found = rollback._open_one(run)
+    return found.name if found is not None else None
+
+
+def test_the_latest_way_back_is_the_one_that_is_open(tmp_path: Path) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    assert rollback._open_one(run) is None
+    first = made(tmp_path, f"{RUN}-back", started(5))
+    assert opened(run) == first.name
+    second = made(tmp_path, f"{RUN}-back-2", started(5))
+    assert opened(run) == second.name
+    made(tmp_path, f"{RUN}-back-3", started(5), END)
+    assert rollback._open_one(run) is None, "the window of the last one ended; the first two were replaced"
+    made(tmp_path, f"{RUN}-back-4", started(5), CUT, END)
+    with pytest.raises(BlockedError, match="taken back already by one-back-4"):
+        rollback._open_one(run)
+
+
+@pytest.mark.parametrize(
+    ("backs", "refused"),
+    [
+        ([[started(10)]], "is open"),
+        ([[started(10)], [started(5), END]], ""),
+        ([[started(10), END]], ""),
+        ([[started(10), CUT]], "was taken back by one-back"),
+    ],
+)
+def test_the_cleanup_waits_for_the_way_back_that_is_open(
+    backs: list[list[ev.Event]], refused: str, tmp_path: Path
+) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    for number, events in enumerate(backs, start=1):
+        made(tmp_path, f"{RUN}-back" + ("" if number == 1 else f"-{number}"), *events, window_s=3600.0)
+    if not refused:
+        cleanup._refuse(run)
+        return
+    with pytest.raises(BlockedError, match=refused):
+        cleanup._refuse(run)
+
+
+@pytest.mark.parametrize(("lives", "refused"), [(True, True), (False, False)])
+def test_a_window_that_is_over_refuses_only_while_its_engine_ends_it(
+    lives: bool, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    made(tmp_path, f"{RUN}-back", started(100), window_s=60.0)
+    monkeypatch.setattr(launch, "running_pid", lambda folder: 1 if lives else None)
+    if not refused:
+        cleanup._refuse(run)
+        return
+    with pytest.raises(BlockedError, match=r"is open for 0 s; nothing is removed"):
+        cleanup._refuse(run)
+
+
+def test_nobody_goes_back_while_the_old_side_is_removed(tmp_path: Path) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    rollback._refuse_unfinished(run)
+    made(tmp_path, f"{RUN}-cleanup", started(1))
+    with pytest.raises(BlockedError, match="its cleanup was begun"):
+        rollback._refuse_unfinished(run)
+
+
+def test_an_engine_that_is_gone_is_not_asked_to_stop(tmp_path: Path) -> None:
+    back = made(tmp_path, f"{RUN}-back", started(5))
+    rollback._end(back)
+    assert not back.control.exists()
+
+
+def test_a_name_is_shown_without_its_escape_sequences() -> None:
+    with pytest.raises(UsageError) as told:
+        rollback.confirmed("other", "prod\x1b]0;owned\x07\u202ex", "go back")
+    assert str(told.value).isprintable() and "owned" not in str(told.value)
+
+
+def asked(tmp_path: Path, *verbs: Any, began: float, before: tuple[ev.Event, ...] = ()) -> Any:
+    """A desk that looks at these requests; returns its context."""
+    ctx = fakes.context(tmp_path, fakes.plan("in-place", fakes.slices()), fakes.MemoryCluster())
+    for event in before:
+        ctx.emit(event)
+    for verb in verbs:
+        control.ask(ctx.folder.control, *verb)
+    ctx.began = began
+    Desk(ctx).look()
+    fakes.close(ctx)
+    return ctx
+
+
+@pytest.mark.parametrize(("began", "stops"), [(-60.0, True), (60.0, False)])
+def test_a_stop_that_was_asked_of_an_earlier_engine_stops_no_later_one(
+    began: float, stops: bool, tmp_path: Path
+) -> None:
+    ctx = asked(tmp_path, ("stop",), began=time.time() + began)
+    assert ctx.throttle.stopping is stops
+    assert bool(ctx.state.asked[-1].refused) is not stops
+
+
+def test_a_request_that_a_crash_left_unanswered_is_taken_up_although_later_ones_were_answered(tmp_path: Path) -> None:
+    answered = ev.Controlled(at=1.0, number=2, verb="rate", value=5)
+    ctx = asked(tmp_path, ("batch", 7), ("rate", 5), ("streams", 1), began=0.0, before=(answered,))
+    assert [one.number for one in ctx.state.asked] == [2, 1, 3]
+
+
+def test_the_verbs_say_it_in_one_line(tmp_path: Path) -> None:
+    made(tmp_path, RUN, started(1))
+    options = argparse.Namespace(name=RUN, set=[], accept=[], confirm=None, output=None, detach=False)
+    with pytest.raises(BlockedError) as told:
+        rollback.run(options, {"CHANGEOVER_RUNS": str(tmp_path)})
+    assert "\n" not in str(told.value)
