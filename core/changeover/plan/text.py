@@ -109,7 +109,14 @@ def goal(plan: pm.Plan) -> str:
 
 def _sign(step: pm.Step) -> Sign:
     match step:
-        case pm.CreateCollection() | pm.CreateShardKeys() | pm.CreateIndexes() | pm.AddVector() | pm.Load() | pm.CreateTextIndex():
+        case (
+            pm.CreateCollection()
+            | pm.CreateShardKeys()
+            | pm.CreateIndexes()
+            | pm.AddVector()
+            | pm.Load()
+            | pm.CreateTextIndex()
+        ):
             return "+"
         case pm.PatchVector() | pm.PauseIndexing() | pm.RestoreIndexing() | pm.SwapAlias() | pm.WriteMetadata():
             return "~"
