@@ -312,6 +312,34 @@ async def test_a_write_to_the_new_side_while_the_sweep_embeds_is_not_overwritten
     close(ctx)
 
 
+@pytest.mark.parametrize("applied", [False, True])
+async def test_a_write_to_the_new_side_while_the_sweep_sends_again_is_not_overwritten(
+    applied: bool, tmp_path: Path
+) -> None:
+    """The first attempt fails (and may have taken effect all the same); the application writes before the second."""
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(9)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    edit(cluster, {i: ("late" if i in (3, 5) else f"text {i}", 0) for i in range(9)})
+    upsert, fails = cluster.upsert, iter([True])
+
+    def fails_once(*given: Any, **named: Any) -> None:
+        if not next(fails, False):
+            upsert(*given, **named)
+            return
+        if applied:
+            upsert(*given, **named)
+        cluster.collections["target"][5] = ({"text": "by a user", "n": 7}, {"new": vector_of("by a user")})
+        raise ClusterError("Shard temporarily unavailable", Action.RETRY, status=503)
+
+    cluster.upsert = fails_once
+    await sweep(ctx, ctx.plan.steps[6])
+    target = cluster.collections["target"]
+    assert target[5][0]["text"] == "by a user" and target[3][0]["text"] == "late"
+    np.testing.assert_array_equal(target[3][1]["new"], vector_of("late"))
+    assert [conflict.id for conflict in ctx.state.conflicts] == [5]
+    close(ctx)
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_point_that_is_written_all_the_time_does_not_fail_the_verification(
     mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.ledger import Mark
 from changeover.engine.steps.converge import catch_up, sweep
 from changeover.engine.steps.load import load
@@ -153,4 +154,19 @@ async def test_keys_that_are_there_are_not_created_again(tmp_path: Path) -> None
     ctx.plan = msgspec.structs.replace(ctx.plan, steps=(step, *ctx.plan.steps))
     assert await create_shard_keys(ctx, step) == "2 shard keys"
     assert cluster.shard_keys["target"] == ["eu", "us"]
+    close(ctx)
+
+
+async def test_a_key_whose_creation_was_answered_into_the_void_is_there(tmp_path: Path) -> None:
+    cluster, ctx = world("blue-green", {"eu": {1: ("alpha", 0)}}, tmp_path)
+    add, lost = cluster.add_key, iter([True])
+
+    def add_and_lose(name: str, key: int | str) -> None:
+        add(name, key)
+        if next(lost, False):
+            raise ClusterError("connection reset", Action.RETRY)
+
+    cluster.add_key = add_and_lose
+    await load(ctx, ctx.plan.steps[0])
+    check(cluster, "blue-green", {"eu": {1: ("alpha", 0)}})
     close(ctx)

@@ -18,26 +18,39 @@ if TYPE_CHECKING:
     from changeover.cluster.api import Column, Page
 
     Columns = Mapping[str, Column]
+    Still = Callable[[list[PointId]], set[PointId]]
 
 MOST_SUSPECTS = 5
 """More points than this of one batch that are answered 500 are no bad points: a shard is away, or the server ill."""
 
 
 class Outcome:
-    """What became of a batch: rows that the server took, rows that it rejected for good, rows that are gone."""
+    """What became of a batch: rows that the server took, that it rejected for good, that are gone, or that others wrote."""
 
     def __init__(self) -> None:
         self.written: list[int] = []
         self.rejected: dict[int, str] = {}
         self.gone: list[int] = []
+        self.touched: list[int] = []
 
 
-def deliver(ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, guard: bool) -> Outcome:
+class TouchedError(Exception):
+    """Between two attempts somebody else wrote these points."""
+
+    def __init__(self, ids: set[PointId]) -> None:
+        super().__init__(f"{len(ids)} points were written by others")
+        self.ids = ids
+
+
+def deliver(
+    ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, guard: bool, still: Still | None = None
+) -> Outcome:
     """Write entry i of every column for `rows[i]` of the page; a point without an entry gets no such vector.
 
-    In place only the new vectors are written; blue-green the whole point. Raises ClusterError(STOP), StoppedError.
+    In place only the new vectors are written; blue-green the whole point. `still` says which points may still be
+    written; it is asked before a request is sent again. Raises ClusterError(STOP), StoppedError.
     """
-    delivery = _Delivery(ctx, page, rows, columns, guard)
+    delivery = _Delivery(ctx, page, rows, columns, guard, still)
     size = max(1, ctx.throttle.effective_batch)
     positions = list(range(len(rows)))
     for start in range(0, len(positions), size):
@@ -48,8 +61,17 @@ def deliver(ctx: Context, page: Page, rows: Sequence[int], columns: Columns, *, 
 class _Delivery:
     """One batch on its way; a `part` of it is a list of positions in `rows`."""
 
-    def __init__(self, ctx: Context, page: Page, rows: Sequence[int], columns: Columns, guard: bool) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        page: Page,
+        rows: Sequence[int],
+        columns: Columns,
+        guard: bool,
+        still: Still | None,
+    ) -> None:
         self.outcome = Outcome()
+        self._still, self._sent = still, False
         self._ctx, self._page, self._rows, self._columns, self._guard = ctx, page, rows, columns, guard
         self._same_500_s: float | None = SAME_500_S
         self._suspects: dict[int, str] | None = None
@@ -60,6 +82,12 @@ class _Delivery:
         try:
             unless_gone(self._ctx, self._ids(part), lambda: self._write(part), same_500_s=self._same_500_s)
             self.outcome.written += [self._rows[i] for i in part]
+            return
+        except TouchedError as touched:
+            self.outcome.touched += [self._rows[i] for i in part if self._page.ids[self._rows[i]] in touched.ids]
+            left = [i for i in part if self._page.ids[self._rows[i]] not in touched.ids]
+            if left:
+                self.deliver(left)
             return
         except SuspectError as error:
             if self._suspects is None:
@@ -87,6 +115,11 @@ class _Delivery:
 
     def _write(self, part: list[int]) -> None:
         ctx, job = self._ctx, self._ctx.job
+        if self._still is not None and self._sent:
+            touched = set(self._ids(part)) - self._still(self._ids(part))
+            if touched:
+                raise TouchedError(touched)
+        self._sent = True
         columns = {name: take(column, part) for name, column in self._columns.items()}
         begun = time.monotonic()
         if ctx.in_place:
@@ -113,7 +146,7 @@ class _Delivery:
             # Once more: the server may have been the cause, and be well again since.
             suspects = self._suspected(list(suspects))
             self.outcome.rejected |= {self._rows[i]: words for i, words in suspects.items()}
-        settled = {*self.outcome.written, *self.outcome.gone, *self.outcome.rejected}
+        settled = {*self.outcome.written, *self.outcome.gone, *self.outcome.rejected, *self.outcome.touched}
         left = [i for i in part if self._rows[i] not in settled]
         if left:
             self._ctx.log("it is not one point: waiting for the server", "warning")

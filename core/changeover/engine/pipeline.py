@@ -168,13 +168,14 @@ def write(batch: Batch) -> list[PointId]:
     has = [made.has(i) for i in range(len(batch.rows))]
     send = [i for i in range(len(batch.rows)) if not ctx.in_place or any(has[i])]
     if batch.base is not None:
-        untouched = _untouched(batch)
+        untouched = _untouched(batch, [batch.page.ids[row] for row in batch.rows])
         send = [i for i in send if batch.page.ids[batch.rows[i]] in untouched]
     send = [i for i in send if not (batch.only_stale and ctx.recipe.fits(batch.page, batch.rows[i], made, i))]
     columns = {name: take(column, send) for name, column in made.columns.items()}
-    outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], columns, guard=batch.guard)
+    still = (lambda ids: _untouched(batch, ids, own=True)) if batch.base is not None else None
+    outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], columns, guard=batch.guard, still=still)
     rejected = {batch.rows[i]: reason for i, reason in made.refused.items()} | outcome.rejected
-    gone = set(outcome.gone)
+    gone = {*outcome.gone, *outcome.touched}
     ctx.streak.note(ctx, len(outcome.written), rejected)
     known = ctx.ledger.get([batch.page.ids[row] for row in batch.rows])
     entries = []
@@ -213,13 +214,17 @@ def _mark(there: list[bool]) -> Mark:
     return Mark.PARTIAL if any(there) else Mark.BLANK
 
 
-def _untouched(batch: Batch) -> set[PointId]:
+def _untouched(batch: Batch, ids: list[PointId], *, own: bool = False) -> set[PointId]:
     """Points that the application has not written on the new side since the sweep compared them.
 
-    Embedding takes seconds; looking again right before the write leaves milliseconds. Whatever was touched stays out
-    of the ledger, so that the next pass sees it as a conflict.
+    Embedding takes seconds, and sending again may take minutes; looking again right before a write leaves milliseconds.
+    Whatever was touched stays out of the ledger, so that the next pass sees it as a conflict. With `own`, what this
+    batch writes counts as untouched: an earlier attempt may have taken effect.
     """
     assert batch.base is not None
-    ids = [batch.page.ids[row] for row in batch.rows]
     now = by_ids.payload_hashes(batch.ctx, batch.ctx.job.target, ids)
-    return {point_id for point_id in ids if now.get(point_id) == batch.base.get(point_id)}
+    mine: dict[PointId, bytes] = {}
+    if own:
+        mine = {batch.page.ids[row]: payload_hash(batch.page.payload(row)) for row in batch.rows}
+    seen = {point_id: (batch.base.get(point_id), mine.get(point_id, batch.base.get(point_id))) for point_id in ids}
+    return {point_id for point_id in ids if now.get(point_id) in seen[point_id]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from changeover.cluster.errors import ClusterError
 from changeover.engine.context import Context
 from changeover.engine.patient import patiently
 from changeover.plan.model import CatchUp, CreateShardKeys, Load, Slice
@@ -60,7 +61,7 @@ async def keep_up(ctx: Context, *, sweeping: bool = False) -> None:
     there = keys_of(await _cluster(ctx, ctx.job.target))
     for key, number in found.items():
         if key not in there:
-            await _change(ctx, "PUT", "", {"shard_key": key, "shards_number": number})
+            await _create(ctx, {"shard_key": key, "shards_number": number})
     removed = [] if sweeping or ctx.plan.follows else [key for key in _known(ctx) if key not in found]
     for key in removed:
         if key in there:
@@ -74,7 +75,7 @@ async def create_shard_keys(ctx: Context, step: CreateShardKeys) -> str:
     there = keys_of(await _cluster(ctx, ctx.job.target))
     for request in step.requests:
         if request.body["shard_key"] not in there:
-            await patiently(ctx, lambda: ctx.gateway.send(request.method, request.path, request.body))  # noqa: B023
+            await _create(ctx, request.body)
     return f"{len(step.requests)} shard keys"
 
 
@@ -99,6 +100,15 @@ def _forget(ctx: Context, keys: list[ShardKey]) -> None:
     for key in keys:
         part = ctx.of(key)
         part.ledger.drop(list(part.ledger.between(None, None)))
+
+
+async def _create(ctx: Context, body: dict[str, Any]) -> None:
+    """Create a key in the target; one that is there by then is fine: a lost answer, or the application was quicker."""
+    try:
+        await _change(ctx, "PUT", "", body)
+    except ClusterError:
+        if body["shard_key"] not in keys_of(await _cluster(ctx, ctx.job.target)):
+            raise
 
 
 async def _cluster(ctx: Context, collection: str) -> dict[str, Any]:
