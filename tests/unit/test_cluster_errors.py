@@ -134,6 +134,11 @@ def test_every_server_has_errors_recorded() -> None:
         (
             400,
             '{"status":{"error":"Resident memory usage is at 91% of total, exceeding the configured limit of 90%"}}',
+            Action.RETRY,
+        ),
+        (
+            400,
+            '{"status":{"error":"Disk usage is at 91% of total, exceeding the configured limit of 90%"}}',
             Action.STOP,
         ),
         (500, '{"status":{"error":"Service internal error: Qdrant was killed during initialization."}}', Action.STOP),

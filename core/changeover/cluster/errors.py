@@ -71,6 +71,8 @@ RULES: tuple[Rule, ...] = (
     Rule(400, r'Limit exceeded \d+ > \d+ for "(upsert|update|delete|search batch)', Action.SPLIT),
     Rule(400, r'Limit exceeded \d+ > \d+ for "limit"', Action.SPLIT),
     Rule(400, r"Condition size limit reached", Action.SPLIT),
+    # Memory is freed again when the optimizer is done; disk is not.
+    Rule(400, r"Resident memory usage is at", Action.RETRY),
     Rule(400, r"(Max \w+ ?\w* ?storage size limit|Max points count limit|exceeding the configured limit)", Action.STOP),
     Rule(400, r"Not existing vector name error", Action.STOP),
     Rule(400, r"(Shard key not specified|Shard key .* not found|Distributed mode disabled)", Action.STOP),

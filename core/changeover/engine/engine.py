@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from changeover.engine import backlog
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.canary import CanaryTask, teach
@@ -125,6 +126,7 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
         await teach(ctx)
         tasks.append(asyncio.create_task(ctx.canary.run()))
     tasks.append(asyncio.create_task(_measure(ctx)))
+    tasks.append(asyncio.create_task(backlog.watch(ctx)))
     for step in ctx.plan.steps:
         if ctx.state.step(step.id).status == "done":
             continue

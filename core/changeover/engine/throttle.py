@@ -13,6 +13,8 @@ SLOW_FACTOR = 2.0
 NOISE_MS = 20.0
 """A p95 under this is never called slow, whatever the baseline was."""
 LONGEST_DELAY_S = 1.0
+BACKLOG_DELAY_S = 0.25
+"""Longest delay for the optimizer's sake: it goes on slowly, since new vectors make a backlog by themselves."""
 HALVED_S = 1.0
 """Streams are halved at most this often: one outage fails the requests of all of them."""
 
@@ -26,6 +28,8 @@ class Throttle:
         self.rate = rate
         self.delay_s = 0.0
         self.reason = ""
+        self.backlog_delay_s = 0.0
+        self._backlog = ""
         self._paused = False
         self._stopping = False
         self._in_use = 0
@@ -57,7 +61,7 @@ class Throttle:
     @property
     def why(self) -> str:
         """Why it goes slower than asked, in words; "" when it does not."""
-        return self.reason or self._pace.why
+        return self.reason or self._backlog or self._pace.why
 
     def learn_ceiling(self, points: int) -> None:
         """The server rejected a larger batch: send no more than this for a good while."""
@@ -118,6 +122,16 @@ class Throttle:
                 self.delay_s = 0.0 if self.delay_s < 0.02 else self.delay_s * 0.7
                 self.reason = self.reason if self.delay_s else ""
 
+    def on_backlog(self, queued: int, most: int) -> None:
+        """Raise or lower the delay between pages by how many points wait for the optimizer."""
+        with self._wake:
+            if queued > most:
+                self.backlog_delay_s = min(BACKLOG_DELAY_S, max(0.02, self.backlog_delay_s * 1.5))
+                self._backlog = f"slowed: {queued:,} points wait for the optimizer (over {most:,})"
+            else:
+                self.backlog_delay_s = 0.0 if self.backlog_delay_s < 0.02 else self.backlog_delay_s * 0.7
+                self._backlog = self._backlog if self.backlog_delay_s else ""
+
     def back_off(self, seconds: float, reason: str) -> None:
         """A worker was told to come back later: nobody starts a write before then. Raises StoppedError on stop."""
         with self._wake:
@@ -143,8 +157,9 @@ class Throttle:
 
     def admit(self, points: int) -> None:
         """Wait until this many more points may be read: pause, rate and delay. Raises StoppedError on stop."""
-        if self.delay_s:
-            self.sleep(self.delay_s)
+        delay = max(self.delay_s, self.backlog_delay_s)
+        if delay:
+            self.sleep(delay)
         with self._wake:
             while True:
                 self._check()
