@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "matrix.npz"
 
     @property
+    def snapshot(self) -> Path:
+        """When a snapshot was asked for, and what was there before; only in runs that remove a collection."""
+        return self.path / "snapshot.json"
+
+    @property
     def lock(self) -> Path:
         """Locked by the one engine that works on the run."""
         return self.path / "lock"

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.steps.converge import describe, one_pass
 from changeover.engine.steps.schema import send
 from changeover.errors import BlockedError
-from changeover.plan.model import ReplaceByAlias, TakeSnapshot
-
-
-async def take_snapshot(ctx: Context, step: TakeSnapshot) -> str:
-    """A snapshot on the server's own disk; it can be recovered under a new name."""
-    made: Any = await send(ctx, step.request)
-    name = made.get("name", "") if isinstance(made, dict) else ""
-    return f"snapshot {name} of {ctx.job.source}".replace("  ", " ")
+from changeover.plan.model import ReplaceByAlias
 
 
 async def replace_by_alias(ctx: Context, step: ReplaceByAlias) -> str:
