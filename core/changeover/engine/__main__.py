@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-from changeover.engine.engine import run
+from changeover.engine.engine import run, threads_left
 from changeover.engine.folder import RunFolder
 from changeover.errors import ChangeoverError, ExitCode
 
@@ -23,5 +24,17 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
 
 
+def leave(code: int) -> NoReturn:
+    """End the process, also where a thread still waits for an answer: Python's own way out would wait for it."""
+    if not threads_left():
+        sys.exit(code)
+    sys.stderr.write(
+        "the engine ends without an answer to a request that was still open; `changeover resume` goes on\n"
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -8,10 +8,11 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -44,6 +45,10 @@ RATE_WINDOW_S = 6
 """Seconds that the shown rate is over: a page of a slow model comes only every second or two."""
 ENDING_S = 20.0
 """How long threads at work are waited for when an engine ends."""
+RELEASE_S = 10.0
+"""How long giving the lease back may take; without it the lease expires."""
+THREADS = "step"
+"""How the threads of steps are called."""
 OPENING_S = 120.0
 """How long a cluster that does not answer is tried when an engine starts."""
 
@@ -52,49 +57,48 @@ def run(folder: RunFolder, environ: Mapping[str, str]) -> ExitCode:
     """Run the engine in this process until the run is finished, stopped or failed; the journal says which."""
     plan = folder.plan()
     lock = RunLock(folder.lock)
+    began = time.time()  # before the lock: who sees it held may ask for something
     lock.acquire()
     journal = Journal(folder.journal)
     try:
-        return asyncio.run(_run(folder, plan, journal, dict(environ)))
+        return asyncio.run(_run(folder, plan, journal, dict(environ), began))
     finally:
         journal.close()
         lock.release()
 
 
-async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str]) -> ExitCode:
+async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], began: float) -> ExitCode:
     state = run_state.fold(run_state.begin(plan), read_all(folder.journal))
     if state.status == "finished":
         return ExitCode.DONE
     try:
         ctx = await _open(folder, plan, journal, environ, state)
     except ChangeoverError as error:
-        journal.write(ev.EngineStopped(at=time.time(), reason=str(error), exit_code=error.exit_code))
-        return error.exit_code
+        return _stopped(journal.write, time.time(), str(error), error.exit_code)
+    ctx.began = began
     tasks: list[asyncio.Task[None]] = []
-    pool = ThreadPoolExecutor()
+    pool = ThreadPoolExecutor(thread_name_prefix=THREADS)
     asyncio.get_running_loop().set_default_executor(pool)
     try:
         return await _work(ctx, tasks)
     except StoppedError as stopped:
-        return _stopped(ctx, str(stopped), ExitCode.STOPPED)
+        return _stopped(ctx.emit, ctx.clock(), str(stopped), ExitCode.STOPPED)
     except ChangeoverError as error:
         with contextlib.suppress(ChangeoverError):
             ctx.log(str(error), "error")
-        return _stopped(ctx, str(error), error.exit_code)
+        return _stopped(ctx.emit, ctx.clock(), str(error), error.exit_code)
     except Exception as bug:
         traceback.print_exc()
-        return _stopped(ctx, f"a bug: {type(bug).__name__}: {bug}; details in engine.log", ExitCode.BUG)
+        return _stopped(
+            ctx.emit, ctx.clock(), f"a bug: {type(bug).__name__}: {bug}; details in engine.log", ExitCode.BUG
+        )
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await _threads_ended(ctx, pool)
-        if ctx.lease is not None:
-            await ctx.lease.release()
-        ctx.close_encoders()
-        ctx.ledger.close()
-        ctx.wire.close()
-        await ctx.gateway.close()
+        # Under a thread that still waits for an answer nothing is closed: it ends with the process.
+        if await _threads_ended(ctx, pool):
+            await _close(ctx)
 
 
 async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
@@ -141,12 +145,38 @@ async def _work(ctx: Context, tasks: list[asyncio.Task[None]]) -> ExitCode:
     return await _finish(ctx)
 
 
-async def _threads_ended(ctx: Context, pool: ThreadPoolExecutor) -> None:
-    """What a step left at work in threads ends before ledger and wire are closed; a request in hand may take a while."""
+async def _threads_ended(ctx: Context, pool: ThreadPoolExecutor) -> bool:
+    """Whether what steps left at work in threads ended; a request in hand is waited for, but not for ever."""
     ctx.throttle.stop()
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())  # the lease is still to be given back
+    ctx.close_encoders()  # a call that waits for its retry ends
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    # The loop joins the threads of its executor when it ends, however long that takes; these are waited for here.
+    loop.set_default_executor(ThreadPoolExecutor())
+
+    def wait() -> None:
+        pool.shutdown()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=wait, daemon=True).start()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.to_thread(pool.shutdown), ENDING_S)
+        await asyncio.wait_for(ended.wait(), ENDING_S)
+    return ended.is_set()
+
+
+def threads_left() -> bool:
+    """Whether an engine that ended in this process left a thread that waits for an answer."""
+    return any(thread.name.startswith(f"{THREADS}_") for thread in threading.enumerate())
+
+
+async def _close(ctx: Context) -> None:
+    if ctx.lease is not None:
+        with contextlib.suppress(TimeoutError, ChangeoverError):
+            await asyncio.wait_for(ctx.lease.release(), RELEASE_S)
+    with contextlib.suppress(ChangeoverError):
+        ctx.ledger.close()
+    ctx.wire.close()
+    await ctx.gateway.close()
 
 
 async def _or_dead(work: Awaitable[Result], tasks: list[asyncio.Task[None]]) -> Result:
@@ -181,9 +211,9 @@ def ending(plan: Plan) -> str:
     return "both sides are there, nothing was cut over"
 
 
-def _stopped(ctx: Context, reason: str, code: ExitCode) -> ExitCode:
+def _stopped(write: Callable[[ev.Event], None], at: float, reason: str, code: ExitCode) -> ExitCode:
     try:
-        ctx.emit(ev.EngineStopped(at=ctx.clock(), reason=reason, exit_code=code))
+        write(ev.EngineStopped(at=at, reason=reason, exit_code=code))
     except ChangeoverError as error:  # the journal cannot take it: engine.log does
         sys.stderr.write(f"engine stopped: {reason}\n{error}\n")
     return code
