@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,28 @@ CUT = ev.CutOver(at=1.0, detail="swapped")
 END = ev.RunFinished(at=2.0, summary="finished")
 FINE = ev.Verified(at=0.5, source_points=1, target_points=1, checked_ids=1, sampled=0, worst_cosine=None)
 
+DROPS = (
+    pm.DropCollection(id="drop", title="Remove", request=pm.Request(method="DELETE", path="/collections/source")),
+    pm.DropVector(
+        id="drop-vector",
+        title="Remove",
+        vector="old",
+        request=pm.Request(method="DELETE", path="/collections/source/vectors/old?wait=true"),
+    ),
+)
+WINDOW_S = 3600.0
 
-def made(root: Path, name: str, *events: ev.Event, window_s: float = 0.0) -> RunFolder:
-    """A run's folder with these events in its journal."""
+
+def made(root: Path, name: str, *events: ev.Event, window_s: float = 0.0, ago_s: float = 0.0) -> RunFolder:
+    """A run's folder with these events in its journal; its plan was made so many seconds ago."""
     plan = fakes.plan("blue-green", fakes.slices())
     steps = tuple(
         msgspec.structs.replace(step, window_s=window_s) if isinstance(step, pm.AwaitCutover) else step
         for step in plan.steps
     )
-    folder = RunFolder.create(
-        plan_file.seal(msgspec.structs.replace(plan, id=name, steps=steps, hash="")), {}, root / name
-    )
+    at = datetime.fromtimestamp(time.time() - ago_s, UTC).isoformat(timespec="seconds")
+    plan = msgspec.structs.replace(plan, id=name, steps=(*steps, *DROPS), created_at=at, hash="")
+    folder = RunFolder.create(plan_file.seal(plan), {}, root / name)
     journal = Journal(folder.journal)
     for event in events:
         journal.write(event)
@@ -103,12 +115,116 @@ def test_a_window_that_is_over_refuses_only_while_its_engine_ends_it(
         cleanup._refuse(run)
 
 
-def test_nobody_goes_back_while_the_old_side_is_removed(tmp_path: Path) -> None:
+LATE = WINDOW_S + 60
+
+
+@pytest.mark.parametrize(
+    ("events", "lives", "opened_ago_s", "open_still", "refused"),
+    [
+        ([started(LATE)], False, LATE, False, ""),
+        ([started(LATE)], True, LATE, True, "is open for 0 s"),
+        ([], False, LATE, False, ""),
+        ([], False, 5, True, "is open for 59 min"),
+        ([started(LATE), ev.StepStarted(at=time.time() - 5, step="await")], False, LATE, True, "is open for 59 min"),
+        (
+            [started(LATE), ev.StepStarted(at=time.time() - LATE, step="await"), ev.StepDone(at=2.0, step="await")],
+            False,
+            LATE,
+            True,
+            "going back was asked for; `changeover resume one-back` goes on",
+        ),
+    ],
+)
+def test_a_window_that_nobody_closed_is_over_by_itself(
+    events: list[ev.Event],
+    lives: bool,
+    opened_ago_s: float,
+    open_still: bool,
+    refused: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    back = made(tmp_path, f"{RUN}-back", *events, window_s=WINDOW_S, ago_s=opened_ago_s)
+    monkeypatch.setattr(launch, "running_pid", lambda folder: 1 if lives else None)
+    assert opened(run) == (back.name if open_still else None), "else its engine would end the window, not go back"
+    if not refused:
+        cleanup._refuse(run)
+        return
+    with pytest.raises(BlockedError, match=refused):
+        cleanup._refuse(run)
+
+
+def test_a_way_back_that_was_replaced_refuses_while_an_engine_works_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    first = made(tmp_path, f"{RUN}-back", started(10), window_s=WINDOW_S)
+    made(tmp_path, f"{RUN}-back-2", started(5), END)
+    cleanup._refuse(run)
+    monkeypatch.setattr(launch, "running_pid", lambda folder: 7 if folder.name == first.name else None)
+    with pytest.raises(BlockedError, match="one-back is open"):
+        cleanup._refuse(run)
+
+
+REMOVING = ev.StepStarted(at=1.0, step="drop-vector")
+UNFINISHED = "its cleanup was begun and is not finished: finish it with `changeover resume one-cleanup`, or, to go back"
+
+
+@pytest.mark.parametrize(
+    ("events", "lives", "words"),
+    [
+        ([], False, UNFINISHED),
+        ([started(1)], False, UNFINISHED),
+        ([started(1), ev.StepStarted(at=1.0, step="drop")], False, UNFINISHED),
+        ([started(1)], True, "its cleanup was begun, an engine .pid 7. works on it; `changeover control one-cleanup"),
+        ([started(1), REMOVING], False, "its cleanup was removing the old vector"),
+        ([started(1), REMOVING, ev.EngineStopped(at=2.0, reason="alone", exit_code=4)], False, UNFINISHED),
+        ([started(1), END], False, "one-cleanup removed the old side; there is nothing to go back to"),
+    ],
+)
+def test_nobody_goes_back_while_the_old_side_is_removed(
+    events: list[ev.Event], lives: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = made(tmp_path, RUN, FINE, CUT, END)
     rollback._refuse_unfinished(run)
-    made(tmp_path, f"{RUN}-cleanup", started(1))
-    with pytest.raises(BlockedError, match="its cleanup was begun"):
+    made(tmp_path, f"{RUN}-cleanup", *events)
+    monkeypatch.setattr(launch, "running_pid", lambda folder: 7 if lives and folder.name != RUN else None)
+    with pytest.raises(BlockedError, match=words):
         rollback._refuse_unfinished(run)
+
+
+def wanted(confirm: str | None) -> argparse.Namespace:
+    """`rollback RUN --set old_model...`."""
+    given = ["old_model.provider=sandbox", "old_model.name=wordllama"]
+    return argparse.Namespace(name=RUN, set=given, accept=[], confirm=confirm, output=None, detach=True)
+
+
+def test_a_look_with_another_model_leaves_the_open_way_back_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path, RUN, FINE, CUT, END)
+    back = made(tmp_path, f"{RUN}-back", started(5), window_s=WINDOW_S)
+    before = sorted(tmp_path.rglob("*"))
+    plan = back.plan()
+
+    async def planned(*_: Any) -> pm.Plan:
+        return plan
+
+    monkeypatch.setattr(rollback, "_plan", planned)
+    monkeypatch.setattr(launch, "running_pid", lambda folder: 7 if folder.name == back.name else None)
+    assert rollback.run(wanted(None), {"CHANGEOVER_RUNS": str(tmp_path)}) == 0
+    assert "nothing was changed" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="not the name"):
+        rollback.run(wanted("another"), {"CHANGEOVER_RUNS": str(tmp_path)})
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_way_back_that_has_gone_back_is_not_replaced(tmp_path: Path) -> None:
+    made(tmp_path, RUN, FINE, CUT, END)
+    made(tmp_path, f"{RUN}-back", started(5), CUT)
+    with pytest.raises(BlockedError, match="one-back has gone back already; `changeover resume one-back` finishes it"):
+        rollback.run(wanted("app"), {"CHANGEOVER_RUNS": str(tmp_path)})
 
 
 def test_an_engine_that_is_gone_is_not_asked_to_stop(tmp_path: Path) -> None:

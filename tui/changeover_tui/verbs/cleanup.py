@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError, ExitCode
 from changeover_tui.verbs.common import out, say, write_plan
-from changeover_tui.verbs.rollback import back_runs, confirmed
+from changeover_tui.verbs.rollback import back_runs, confirmed, is_over, window_left
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
@@ -56,7 +55,6 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 def _refuse(folder: RunFolder) -> None:
     """Raises BlockedError unless the run is finished, verified and cut over, and no way back is open or was taken."""
     from changeover.engine.launch import running_pid
-    from changeover.plan.model import AwaitCutover
     from changeover.words import duration
 
     state = folder.state()
@@ -71,16 +69,17 @@ def _refuse(folder: RunFolder) -> None:
         now = back.state()
         if now.cutover is not None:
             raise BlockedError(f"old-still-needed: {folder.name} was taken back by {back.name}; the old side serves")
-        if now.status == "finished" or back is not backs[-1]:  # a later one took its place
+        replaced = back is not backs[-1] and running_pid(back) is None
+        if replaced or is_over(back):
             continue
-        step = next((s for s in back.plan().steps if isinstance(s, AwaitCutover)), None)
-        window = step.window_s if step is not None else 0.0
-        rest = window - (time.time() - (now.started_at or time.time()))
-        if window and rest <= 0 and running_pid(back) is None:  # its engine was gone when the window closed
-            continue
-        left = f" for {duration(max(rest, 0.0))}" if window else ""
+        if any(step.kind == "await-cutover" and step.status == "done" for step in now.steps):
+            raise BlockedError(
+                f"old-still-needed: {back.name}: going back was asked for; `changeover resume {back.name}` goes on"
+            )
+        left = window_left(back)
+        still = "" if left is None else f" for {duration(max(left, 0.0))}"
         raise BlockedError(
-            f"old-still-needed: the way back {back.name} is open{left}; nothing is removed before it ends"
+            f"old-still-needed: the way back {back.name} is open{still}; nothing is removed before it ends"
         )
 
 

@@ -19,6 +19,7 @@ ENDING_S = 60.0
 if TYPE_CHECKING:
     from changeover.decision.answers import Answers
     from changeover.engine.folder import RunFolder
+    from changeover.engine.state import RunState
     from changeover.plan.model import Plan
 
 
@@ -62,6 +63,10 @@ def _side(options: argparse.Namespace, environ: dict[str, str], folder: RunFolde
     back = _open_one(folder)
     replaced = back if options.set else None
     if replaced is not None:
+        if replaced.state().cutover is not None:
+            raise BlockedError(
+                f"{replaced.name} has gone back already; `changeover resume {replaced.name}` finishes it"
+            )
         back = None
     if back is not None:
         _refuse_lacking(back, options.accept)
@@ -97,16 +102,41 @@ def _refuse_unfinished(folder: RunFolder) -> None:
     from changeover.engine.launch import running_pid
     from changeover_tui.plan_words import way_back
 
-    cleanup = folder.path.with_name(f"{folder.name}-cleanup")
-    if (cleanup / "journal.jsonl").exists():
-        raise BlockedError(
-            f"{folder.name}: its cleanup was begun, which removes the old side; `changeover watch {cleanup.name}`"
-        )
+    _refuse_cleaned(folder)
     pid, state = running_pid(folder), folder.state()
     if state.cutover is None:
         raise BlockedError(f"{folder.name}: {way_back(folder.plan(), state, folder.name)}")
     if pid is not None:
         raise BlockedError(f"{folder.name}: an engine (pid {pid}) works on it; `changeover control {folder.name} stop`")
+
+
+def _refuse_cleaned(folder: RunFolder) -> None:
+    """Raises BlockedError when the run's cleanup was begun: it removes what a way back leads to."""
+    from changeover.engine.folder import RunFolder
+    from changeover.engine.launch import running_pid
+
+    cleanup = RunFolder(folder.path.with_name(f"{folder.name}-cleanup"))
+    if not (cleanup.path / "plan.json").exists():
+        return
+    pid, state = running_pid(cleanup), cleanup.state()
+    if state.status == "finished":
+        raise BlockedError(f"{folder.name}: {cleanup.name} removed the old side; there is nothing to go back to")
+    if pid is not None:
+        what = f"was begun, an engine (pid {pid}) works on it; `changeover control {cleanup.name} stop`"
+    elif _removes_vector(state):
+        what = f"was removing the old vector; finish it with `changeover resume {cleanup.name}`"
+    else:
+        what = (
+            f"was begun and is not finished: finish it with `changeover resume {cleanup.name}`, or, to go back, give it"
+            f" up first: move its folder {cleanup.path} away"
+        )
+    raise BlockedError(f"{folder.name}: its cleanup {what}")
+
+
+def _removes_vector(state: RunState) -> bool:
+    """Whether the server may have been asked to remove the old vector; a step that was refused has not asked."""
+    refused = state.stopped is not None and state.stopped.exit_code == ExitCode.BLOCKED
+    return not refused and any(step.kind == "drop-vector" and step.status != "waiting" for step in state.steps)
 
 
 def back_runs(folder: RunFolder) -> list[RunFolder]:
@@ -125,13 +155,39 @@ def back_runs(folder: RunFolder) -> list[RunFolder]:
         number += 1
 
 
+def window_left(back: RunFolder) -> float | None:
+    """Seconds that a way back stays open, negative when that is over; None when it has no window or was used."""
+    from datetime import datetime
+
+    from changeover.plan.model import AwaitCutover
+
+    plan, state = back.plan(), back.state()
+    step = next((step for step in plan.steps if isinstance(step, AwaitCutover)), None)
+    if step is None or not step.window_s or state.step(step.id).status == "done":
+        return None
+    # The engine counts from where it began to wait; one that never came so far does not keep it open for ever.
+    began = state.step(step.id).started_at or state.started_at or datetime.fromisoformat(plan.created_at).timestamp()
+    return began + step.window_s - time.time()
+
+
+def is_over(back: RunFolder) -> bool:
+    """Whether a way back is open no more: it has ended, or its window has and no engine holds it."""
+    from changeover.engine.launch import running_pid
+
+    if back.state().status == "finished":
+        return True
+    left = window_left(back)
+    return left is not None and left <= 0 and running_pid(back) is None
+
+
 def _open_one(folder: RunFolder) -> RunFolder | None:
     """The way back that is open; None when none is. Raises BlockedError when the run was taken back already."""
     backs = back_runs(folder)
     for back in backs:
-        if back.state().cutover is not None and back.state().status == "finished":
+        state = back.state()
+        if state.cutover is not None and state.status == "finished":
             raise BlockedError(f"{folder.name}: it was taken back already by {back.name}; make a new plan to go on")
-    return backs[-1] if backs and backs[-1].state().status != "finished" else None
+    return backs[-1] if backs and not is_over(backs[-1]) else None
 
 
 def _end(back: RunFolder) -> None:
