@@ -144,7 +144,11 @@ def plan(route: RouteName = "blue-green", findings: tuple[Finding, ...] = FINDIN
             pm.AddVector(
                 id="add-vector",
                 title="Add vector text_minilm",
-                request=pm.Request(method="PUT", path="/collections/docs_v1/vectors", body={"create_vectors": vector}),
+                request=pm.Request(
+                    method="PUT",
+                    path="/collections/docs_v1/vectors/text_minilm?wait=true",
+                    body={"create_vectors": vector},
+                ),
             ),
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -116,18 +117,32 @@ def test_a_window_that_is_over_refuses_only_while_its_engine_ends_it(
 
 
 LATE = WINDOW_S + 60
+Told = Callable[[], ev.Event]
+"""An event whose time is that of the test, not that of its collection minutes before."""
+
+
+def engine(ago_s: float) -> Told:
+    return lambda: started(ago_s)
+
+
+def awaiting(ago_s: float) -> Told:
+    return lambda: ev.StepStarted(at=time.time() - ago_s, step="await")
+
+
+def awaited() -> ev.Event:
+    return ev.StepDone(at=2.0, step="await")
 
 
 @pytest.mark.parametrize(
     ("events", "lives", "opened_ago_s", "open_still", "refused"),
     [
-        ([started(LATE)], False, LATE, False, ""),
-        ([started(LATE)], True, LATE, True, "is open for 0 s"),
+        ([engine(LATE)], False, LATE, False, ""),
+        ([engine(LATE)], True, LATE, True, "is open for 0 s"),
         ([], False, LATE, False, ""),
         ([], False, 5, True, "is open for 59 min"),
-        ([started(LATE), ev.StepStarted(at=time.time() - 5, step="await")], False, LATE, True, "is open for 59 min"),
+        ([engine(LATE), awaiting(5)], False, LATE, True, "is open for 59 min"),
         (
-            [started(LATE), ev.StepStarted(at=time.time() - LATE, step="await"), ev.StepDone(at=2.0, step="await")],
+            [engine(LATE), awaiting(LATE), awaited],
             False,
             LATE,
             True,
@@ -136,7 +151,7 @@ LATE = WINDOW_S + 60
     ],
 )
 def test_a_window_that_nobody_closed_is_over_by_itself(
-    events: list[ev.Event],
+    events: list[Told],
     lives: bool,
     opened_ago_s: float,
     open_still: bool,
@@ -145,7 +160,7 @@ def test_a_window_that_nobody_closed_is_over_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = made(tmp_path, RUN, FINE, CUT, END)
-    back = made(tmp_path, f"{RUN}-back", *events, window_s=WINDOW_S, ago_s=opened_ago_s)
+    back = made(tmp_path, f"{RUN}-back", *(told() for told in events), window_s=WINDOW_S, ago_s=opened_ago_s)
     monkeypatch.setattr(launch, "running_pid", lambda folder: 1 if lives else None)
     assert opened(run) == (back.name if open_still else None), "else its engine would end the window, not go back"
     if not refused:

@@ -28,6 +28,7 @@ from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError
 from changeover.plan import file as plan_file
 from changeover.plan import model as pm
+from changeover.plan.allowed import refuse_foreign
 from changeover.plan.text import as_text
 from changeover.routes.build import build
 from changeover.survey.model import Rights, Shards, Survey, Vector
@@ -101,6 +102,7 @@ def test_every_leaf_is_a_plan_or_a_named_reason(kind: str, version: str) -> None
         chosen = choose(taken, said)
         try:
             plan = plan_of(taken, said)
+            refuse_foreign(plan, "plan")
         except BlockedError as error:
             assert "\n" not in str(error)
             assert chosen.route is not None or all(reason in str(error) for reason in chosen.reasons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -139,6 +140,42 @@ def test_words_against_a_kind() -> None:
 )
 def test_the_change_and_the_way_back(survey: Survey, kind: QuantizationKind, change: Any, undo: Any) -> None:
     assert storage.patch(survey, survey.vectors[0], kind) == (change, undo)
+    config = with_vectors(survey)
+    assert storage.in_force(config, change, undo) == undo
+    changed = patched(config, change)
+    assert storage.in_force(changed, change, undo) == change
+    assert storage.in_force(patched(changed, undo), change, undo) == undo
+    other: dict[str, Any] = {"quantization_config": {"product": {}}}
+    everywhere = patched(changed, {**other, "vectors": dict.fromkeys(change.get("vectors", {}), other)})
+    assert storage.in_force(everywhere, change, undo) is None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_two_that_differ_by_one_option_the_one_in_force_is_known(first: int) -> None:
+    bodies = [{"quantization_config": {"binary": more}} for more in ({}, {"query_encoding": "scalar4bits"})]
+    change, former = bodies[first], bodies[1 - first]
+    config = with_vectors(collection(dense("")))
+    assert storage.in_force(patched(config, change), change, former) == change
+    assert storage.in_force(patched(config, former), change, former) == former
+
+
+def with_vectors(survey: Survey) -> dict[str, Any]:
+    """The configuration as the server answers it, with the vectors' own."""
+    own = {vector.name: {"size": SIZE, **vector.params} for vector in survey.vectors}
+    params = {**survey.config.get("params", {}), "vectors": own.get("", own)}
+    return {**survey.config, "params": params}
+
+
+def patched(config: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """What the server makes of a PATCH."""
+    made = json.loads(json.dumps(config))
+    stored = made["params"]["vectors"]
+    named = {"": stored} if "size" in stored else stored
+    for there, asked in [(made, body), *((named[name], asked) for name, asked in body.get("vectors", {}).items())]:
+        if "quantization_config" in asked:
+            wanted = asked["quantization_config"]
+            there["quantization_config"] = None if wanted == "Disabled" else wanted
+    return made
 
 
 def test_what_is_there_already_changes_nothing() -> None:

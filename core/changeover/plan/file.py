@@ -8,7 +8,10 @@ from pathlib import Path
 import msgspec
 
 from changeover.errors import UsageError
+from changeover.plan.allowed import refuse_foreign
 from changeover.plan.model import Plan
+
+MOST_BYTES = 16 * 1024 * 1024
 
 
 def digest(plan: Plan) -> str:
@@ -29,7 +32,9 @@ def to_json(plan: Plan) -> bytes:
 
 
 def from_json(data: bytes, where: str) -> Plan:
-    """Read a plan; raises UsageError when it is not one or its hash does not fit its content."""
+    """Read a plan; raises UsageError when it is not one, its hash does not fit, or a step reaches too far."""
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"{where}: not a plan file: {len(data):,} bytes are more than any plan has")
     try:
         plan = msgspec.json.decode(data, type=Plan)
     except msgspec.DecodeError as error:
@@ -38,13 +43,15 @@ def from_json(data: bytes, where: str) -> Plan:
         raise UsageError(
             f"{where}: the plan was changed after it was written (hash differs); make a new one with `changeover plan`"
         )
+    refuse_foreign(plan, where)
     return plan
 
 
 def load(path: Path) -> Plan:
     """Read a plan file; raises UsageError."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: cannot read the plan file: {error.strerror}") from None
     return from_json(data, str(path))

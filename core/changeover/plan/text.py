@@ -70,6 +70,8 @@ def as_text(plan: pm.Plan) -> str:
     for line in render(plan):
         lines.append(f"  {line.sign} {line.text}")
         lines += [f"      {detail}" for detail in line.detail.splitlines()]
+    if (sent := texts_go_to(plan.job)) is not None:
+        lines += ["", sent]
     if plan.job.lease:
         lines += ["", LEASE.format(name=plan.job.source)]
     lines += ["", count_line(plan), "", "Estimate", *(f"  {line}" for line in estimate_lines(plan))]
@@ -78,6 +80,17 @@ def as_text(plan: pm.Plan) -> str:
         lines += [f"  {f.severity:8} {f.code}: {f.title}" for f in plan.findings]
     lines += ["", "What the application must change", *(f"  {row}" for row in plan.application.splitlines())]
     return "\n".join([*lines, "", f"hash {plan.hash}"]) + "\n"
+
+
+def texts_go_to(job: pm.Job) -> str | None:
+    """Where the texts are sent to be embedded, and with whose key; None when they stay on this machine."""
+    model = job.model
+    if model is None or model.provider in ("fastembed", "sandbox"):
+        return None
+    if model.provider == "qdrant":
+        return "The texts are embedded by the cluster itself."
+    key = f"the key in {model.api_key_env}" if model.api_key_env else "no key"
+    return f"The texts are sent to {model.url or model.provider} with {key}."
 
 
 def makes_line(make: pm.Make, job: pm.Job) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from changeover.cluster.capabilities import TABLE, Feature, supports
@@ -176,6 +177,15 @@ def patch(
     return _own({vector.name: wanted}), _own({vector.name: own or DISABLED})
 
 
+def in_force(config: Mapping[str, Any], change: Body, former: Body) -> Body | None:
+    """Which of the two bodies of `patch` a collection is stored by now; None when by neither.
+
+    `config` is the collection's as servers answer it. Values that a body does not name do not count; where both fit, the
+    one that names more is meant.
+    """
+    return max((body for body in (change, former) if _asked_for(config, body)), key=_values, default=None)
+
+
 def level(survey: Survey, vector: Vector) -> str:
     """Which configuration `patch` changes: "collection", or "vector" where others must not follow."""
     alone = not _others(survey, vector) and not vector.params.get("quantization_config")
@@ -210,6 +220,28 @@ def _wanted(
     stays = {key: before[key] for key in (before if same else PLACEMENT) if key in before and key not in answered}
     asked = {key: options[key] for key in ("query_encoding", "always_ram") if key in options}
     return {family: {**({} if same else options), **stays, **asked}}
+
+
+def _asked_for(config: Mapping[str, Any], body: Body) -> bool:
+    """Whether the configuration has everything that this body of a PATCH asks for."""
+    stored = config["params"].get("vectors") or {}
+    named = {"": stored} if "size" in stored else stored
+    levels = [(config, body), *((named.get(name) or {}, wanted) for name, wanted in body.get("vectors", {}).items())]
+    return all(_holds(there.get("quantization_config"), wanted.get("quantization_config")) for there, wanted in levels)
+
+
+def _holds(there: Any, wanted: Any) -> bool:
+    if wanted is None:
+        return True
+    if wanted == DISABLED:
+        return not there
+    if isinstance(wanted, Mapping):
+        return isinstance(there, Mapping) and all(_holds(there.get(key), value) for key, value in wanted.items())
+    return bool(there == wanted)
+
+
+def _values(body: Any) -> int:
+    return sum(map(_values, body.values())) if isinstance(body, Mapping) else 1
 
 
 def _same(known: Config, family: str, options: dict[str, Any]) -> bool:

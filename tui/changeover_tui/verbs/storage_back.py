@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError
 from changeover_tui.verbs.common import say
@@ -11,7 +10,6 @@ from changeover_tui.verbs.common import say
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Plan
-    from changeover.survey.model import Survey
     from changeover.wizard import Wizard
 
 
@@ -38,6 +36,7 @@ async def plan(wizard: Wizard, done: Plan) -> Plan:
     from changeover.plan import file as plan_file
     from changeover.plan.drift import fingerprint
     from changeover.plan.model import ChangeStorage
+    from changeover.quality.storage import in_force
     from changeover.routes.quantization import way_back
 
     back = way_back(done)
@@ -47,29 +46,14 @@ async def plan(wizard: Wizard, done: Plan) -> Plan:
     finally:
         await wizard.close()
     for step in done.steps:
-        if isinstance(step, ChangeStorage) and not in_force(survey, step.request.body):
-            if in_force(survey, step.undo.body):
+        if not isinstance(step, ChangeStorage):
+            continue
+        now = in_force(survey.config, step.request.body, step.undo.body)
+        if now != step.request.body:
+            if now is not None:
                 raise BlockedError(f"{done.job.source}: the former configuration is in force already; nothing to do")
             raise BlockedError(
                 f"{done.job.source}: its storage was changed again after this run; look with"
                 f" `changeover inspect {done.job.source}` and make a plan for what it is now"
             )
     return plan_file.seal(msgspec.structs.replace(back, fingerprint=fingerprint(survey, back.job), hash=""))
-
-
-def in_force(survey: Survey, body: Mapping[str, Any]) -> bool:
-    """Whether the collection has what this body of a PATCH asked for; values that the server filled in do not count."""
-    whole = _holds(survey.config.get("quantization_config"), body.get("quantization_config"))
-    own = {vector.name: vector.params.get("quantization_config") for vector in survey.vectors}
-    asked = body.get("vectors") or {}
-    return whole and all(_holds(own.get(name), wanted.get("quantization_config")) for name, wanted in asked.items())
-
-
-def _holds(there: Any, wanted: Any) -> bool:
-    if wanted is None:
-        return True
-    if wanted == "Disabled":
-        return not there
-    if isinstance(wanted, Mapping):
-        return isinstance(there, Mapping) and all(_holds(there.get(key), value) for key, value in wanted.items())
-    return bool(there == wanted)
