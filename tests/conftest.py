@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+"""A property is about what holds, not about how long it takes on a busy machine."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

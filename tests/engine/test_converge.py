@@ -10,7 +10,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changeover.cluster.errors import Action, ClusterError
@@ -33,7 +33,7 @@ from tests.engine.two_sides import MODES, check, edit, world
 ids = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 60), st.uuids().map(str))
 texts = st.sampled_from(["alpha", "beta", "gamma", "delta words", "", "   "])
 points = st.dictionaries(ids, st.tuples(texts, st.integers(0, 3)), max_size=40)
-few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25)
 
 
 @pytest.mark.parametrize("mode", MODES)

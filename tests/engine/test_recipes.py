@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changeover.cluster.api import SparseValue
@@ -41,7 +41,7 @@ MODES: list[Mode] = ["in-place", "blue-green"]
 ids = st.one_of(st.integers(0, 60), st.uuids().map(str))
 texts = st.sampled_from(["alpha beta", "gamma", "... !!", "delta alpha"])
 points = st.dictionaries(ids, st.tuples(texts, st.integers(0, 3), st.booleans()), max_size=25)
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=12)
 
 
 def words(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changeover.cluster.errors import Action, ClusterError
@@ -82,7 +82,7 @@ def world(mode: Mode, state: State, folder: Path, **job: Any) -> Any:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(before=states, after=states)
 async def test_every_key_is_followed_by_itself(mode: Mode, before: State, after: State) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -67,7 +67,7 @@ word = st.sampled_from(["alpha", "Beta", "gamma", "delta_x", "eps-7", "7", "naï
 text = st.lists(word, max_size=8).map(" ".join)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(stored=st.lists(text.filter(bool), min_size=1, max_size=12), query=text, k=st.floats(0, 3), b=st.floats(0, 1))
 def test_the_scores_are_bm25(http20: httpx.Client, stored: list[str], query: str, k: float, b: float) -> None:
     path, whole = texts(http20, "bm25", stored), dict(enumerate(stored))

@@ -235,7 +235,7 @@ def probed(draw: st.DrawFn) -> Probes:
     return draw(st.sampled_from([Probes(), Probes(new_model=model), full]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(surveys(), answered(), probed())
 def test_no_check_ever_raises(found: Survey, said: Answers, probes: Probes) -> None:
     findings = run(found, said, probes)

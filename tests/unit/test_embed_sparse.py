@@ -197,7 +197,7 @@ def test_a_networks_batches_stay_small_and_in_order(splade: SparseSpec, monkeypa
     assert [1 in sparse(value) for value in made] == [text == "blue" for text in texts]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["dog", "house", "the", "and", "of", "tree"]), max_size=400))
 def test_terms_are_counted_with_their_repeats(words: list[str]) -> None:
     text = " ".join(words)

@@ -38,7 +38,7 @@ def naive(a: NDArray[np.float32], b: NDArray[np.float32], distance: str) -> floa
 
 
 @given(seed=st.integers(0, 999), distance=st.sampled_from(DISTANCES), count=st.integers(1, 30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_nearest_is_what_comparing_with_every_vector_finds(seed: int, distance: str, count: int) -> None:
     asked, stored = some(seed, 3, 7), some(seed + 1, 20, 7)
     found = nearest(asked, stored, distance, count)
@@ -63,7 +63,7 @@ def test_multivectors_are_ranked_by_the_sum_of_the_best_token_matches() -> None:
 
 
 @given(seed=st.integers(0, 999), distance=st.sampled_from(["Dot", "Euclid"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_whole_rotation_keeps_every_dot_product_and_distance(seed: int, distance: str) -> None:
     vectors = some(seed, 12, 6)
     turned = fit_pca(vectors, 6, distance).apply(vectors)
@@ -105,7 +105,7 @@ def test_a_matrix_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(0, 900))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_matrix_file_that_was_cut_short_is_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, cut: int
 ) -> None:

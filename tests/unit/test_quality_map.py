@@ -154,7 +154,7 @@ def test_a_model_that_is_no_better_has_no_gain_to_recover() -> None:
 
 
 @given(seed=st.integers(0, 10**6), better=st.sampled_from([0.0, 1.0, 3.0]), fit=st.sampled_from(FITS))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 def test_a_map_between_models_without_anything_in_common_never_claims_a_gain(
     seed: int, better: float, fit: Callable[..., Matrix]
 ) -> None:
@@ -165,7 +165,7 @@ def test_a_map_between_models_without_anything_in_common_never_claims_a_gain(
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 def test_two_models_of_pure_noise_never_claim_a_gain(seed: int) -> None:
     noise = {"asked_old": unit(some(seed + 8, 150, 24)), "asked_new": unit(some(seed + 9, 150, 24))}
     scores = evaluate(fit_ridge(*anchors(seed, alike=True)), **(world(seed, 0.0, alike=True) | noise))  # type: ignore[arg-type]

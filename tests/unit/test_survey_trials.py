@@ -458,7 +458,7 @@ def test_known_items_skip_what_proves_nothing() -> None:
     ),
     count=st.integers(0, 10),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_known_item_asks_for_its_own_point_alone(titles: list[str | None], count: int) -> None:
     points = [(i, {"title": title, "text": "x"}) for i, title in enumerate(titles)]
     items = known_items_of(points, "title", "{text}", count=count)

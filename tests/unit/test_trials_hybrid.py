@@ -100,7 +100,7 @@ def test_sparse_search_and_both_fusions_are_the_core_s(tmp_path: Path, distance:
         max_size=3,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_fusions_keep_every_point_once_and_best_first(rankings: list[list[tuple[int, float]]]) -> None:
     ordered = [sorted(ranking, key=lambda pair: -pair[1]) for ranking in rankings]
     everything = {point for ranking in ordered for point, _ in ranking}
