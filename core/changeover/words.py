@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 
 def plural(count: int, noun: str) -> str:
     """`1 point`, `4,000 points`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+NAMED = 5
+"""How many points are named where there are more."""
+
+
+def named(ids: Sequence[object]) -> str:
+    """The first ids of a list, after a colon: `: 3, 9, 12, ...`; "" for none."""
+    some = ", ".join(map(str, ids[:NAMED]))
+    return f": {some}{', ...' if len(ids) > NAMED else ''}" if some else ""
 
 
 def duration(seconds: float | None) -> str:

@@ -22,6 +22,7 @@ CONTROLS = {
     "spend N": "money at most, in the currency of the model's price",
     "accept CODE": "overrule what the run found and waits for, such as no-go",
     "cutover": "cut over, once every lamp is on; asks for the name",
+    "when-ready": "cut over by itself as soon as every lamp is on; asks for the name now",
     "stop": "end the engine; `changeover resume` goes on where it was",
 }
 """What a running engine can be asked for, and what it does."""
@@ -183,7 +184,9 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
         "request", choices=[words.split()[0] for words in CONTROLS], metavar="REQUEST", help="one of those below"
     )
     control.add_argument("value", nargs="?", metavar="N|CODE", help="where the request takes one")
-    control.add_argument("--confirm", metavar="NAME", help="cutover: the name that would otherwise be typed")
+    control.add_argument(
+        "--confirm", metavar="NAME", help="cutover, when-ready: the name that would otherwise be typed"
+    )
 
     rollback = _verb(verbs, "rollback", "let the old side serve again, with everything written since the cutover")
     rollback.add_argument("name", metavar="RUN", help="name or folder")

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-Verb = Literal["pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover"]
+Verb = Literal["pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover", "when-ready"]
 VERBS: tuple[str, ...] = get_args(Verb)
 
 

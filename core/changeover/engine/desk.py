@@ -1,4 +1,4 @@
-"""Takes up people's requests: pause, resume, stop, rate, batch, streams, cutover. Each is answered in the journal."""
+"""Takes up people's requests: pause, resume, stop, rate, batch, streams, cutover, when-ready. Each is answered in the journal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from changeover.engine import left_out, scans
 from changeover.engine.context import Context
 from changeover.engine.control import Ask, Inbox
 from changeover.engine.state import ASKED
+from changeover.plan.model import AwaitCutover
 
 POLL_S = 0.25
 QUALITY_CODE = "no-go"
@@ -65,6 +66,8 @@ class Desk:
             case "stop":
                 self.answer(asked)
                 throttle.stop()
+            case "when-ready":
+                self.answer(asked, "" if self._can_cut_over() else "this run has no cutover that a person confirms")
             case "accept":
                 known = asked.value in ACCEPTED_LATER
                 named = " and ".join(ACCEPTED_LATER)
@@ -76,6 +79,9 @@ class Desk:
                     self.cutover_asked = asked
             case "rate" | "batch" | "streams" | "spend":
                 self._retune(asked)
+
+    def _can_cut_over(self) -> bool:
+        return any(isinstance(step, AwaitCutover) and step.mode != "never" for step in self._ctx.plan.steps)
 
     def _retune(self, asked: Ask) -> None:
         most = MOST[asked.verb]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from changeover.engine.folder import RunFolder
 from changeover.errors import BlockedError
+
+STARTING_S = 5.0
+"""How long a run folder without a journal is given to show that another command has just started its engine."""
 
 
 def start(run: RunFolder, environ: Mapping[str, str]) -> int:
@@ -33,6 +37,23 @@ def start(run: RunFolder, environ: Mapping[str, str]) -> int:
     # The engine outlives this process by design, so nothing here waits for it or warns that it still runs.
     process.returncode = 0
     return process.pid
+
+
+def refuse_begun(run: RunFolder, patience_s: float = STARTING_S) -> None:
+    """A plan runs once: raises BlockedError when it runs, ran, or stopped half-way."""
+    if not (run.path / "plan.json").exists():
+        return
+    until = time.monotonic() + patience_s
+    while running_pid(run) is None and not run.journal.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    running = running_pid(run)
+    if running is not None:
+        raise BlockedError(f"{run.name}: an engine (pid {running}) is already working on it; `changeover watch`")
+    if not run.journal.exists():
+        return
+    if run.state().status == "finished":
+        raise BlockedError(f"{run.name}: this plan has been run to its end; make a new plan for another run")
+    raise BlockedError(f"{run.name}: this plan was begun before; go on with `changeover resume {run.name}`")
 
 
 def running_pid(run: RunFolder) -> int | None:

@@ -63,6 +63,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens billed by the model's provider, over all engines."""
     accepted: tuple[str, ...] = ()
     """Codes that a person accepted while the run went on."""
+    when_ready: bool = False
+    """A person confirmed the cutover: it is sent as soon as every lamp is on."""
     spend: float | None = None
     """Money at most, where a person changed the plan's limit."""
     skipped: int = 0
@@ -221,6 +223,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
                 state = _replace(state, spend=float(event.value))
             if event.verb == "accept" and not event.refused:
                 state = _replace(state, accepted=(*state.accepted, str(event.value)))
+            if event.verb == "when-ready" and not event.refused:
+                state = _replace(state, when_ready=True)
             return _logged(_replace(state, asked=(*state.asked[-(ASKED - 1) :], event)), event.at, "info", words)
         case ev.Paused():
             return _replace(state, paused=event.reason, status="paused")

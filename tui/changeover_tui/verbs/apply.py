@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from changeover.plan.model import Access, Plan
     from changeover.wizard import Wizard
 
-STARTING_S = 5.0
-"""How long a run folder without a journal is given to show that another command has just started its engine."""
-
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Start, then follow until the run ends; `--detach` leaves at once."""
@@ -27,15 +23,20 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     return follow(folder, environ, detach=options.detach)
 
 
-def follow(folder: RunFolder, environ: dict[str, str], *, detach: bool) -> int:
-    """Say what the engine that was just started does until its run ends, or at once how to follow it."""
+def follow(folder: RunFolder, environ: dict[str, str], *, detach: bool, confirmed: bool = False) -> int:
+    """Say what the engine that was just started does until its run ends, or at once how to follow it.
+
+    `confirmed`: its cutover was confirmed before, nobody is asked for it.
+    """
     if detach:
         say(f"started: {folder.name}; follow it with: changeover watch {folder.name}")
         return int(ExitCode.DONE)
     from changeover_tui.plain import attend, prompts
 
     asker = prompts.for_terminal(environ) if sys.stdin.isatty() and sys.stderr.isatty() else None
-    on_ready = attend.typed_name(folder, asker, say) if asker else attend.tell_how(folder, say)
+    on_ready = None
+    if not confirmed:
+        on_ready = attend.typed_name(folder, asker, say) if asker else attend.tell_how(folder, say)
     code = attend.attend(folder, say, on_ready=on_ready, starting=True)
     if folder.report.exists():
         out(str(folder.report))
@@ -44,6 +45,7 @@ def follow(folder: RunFolder, environ: dict[str, str], *, detach: bool) -> int:
 
 def _apply(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     from changeover.engine.folder import RunFolder, runs_root
+    from changeover.engine.launch import refuse_begun
     from changeover.plan import file as plan_file
 
     plan = plan_file.load(Path(options.plan))
@@ -84,25 +86,6 @@ async def _refuse_drift(wizard: Wizard, plan: Plan) -> None:
 def _same_cluster(planned: Access, options: argparse.Namespace) -> None:
     if options.url and options.url.rstrip("/") != planned.url.rstrip("/"):
         raise UsageError(f"--url: the plan is for {planned.url}; make another plan for another cluster")
-
-
-def refuse_begun(folder: RunFolder) -> None:
-    """A plan runs once: raises BlockedError when it runs, ran, or stopped half-way."""
-    from changeover.engine.launch import running_pid
-
-    if not (folder.path / "plan.json").exists():
-        return
-    until = time.monotonic() + STARTING_S
-    while running_pid(folder) is None and not folder.journal.exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    running = running_pid(folder)
-    if running is not None:
-        raise BlockedError(f"{folder.name}: an engine (pid {running}) is already working on it; `changeover watch`")
-    if not folder.journal.exists():
-        return
-    if folder.state().status == "finished":
-        raise BlockedError(f"{folder.name}: this plan has been run to its end; make a new plan for another run")
-    raise BlockedError(f"{folder.name}: this plan was begun before; go on with `changeover resume {folder.name}`")
 
 
 def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:

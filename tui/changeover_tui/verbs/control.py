@@ -23,6 +23,8 @@ NUMBERS: dict[str, tuple[int, int, str]] = {
     "spend": (0, 1_000_000_000, "money at most, in the currency of the model's price"),
 }
 """Request -> least, most, what the number is."""
+CUTOVERS = ("cutover", "when-ready")
+"""Requests that a typed name confirms."""
 ANSWER_S = 20.0
 """How long an engine may take to answer; it looks four times a second, but may be in a long request."""
 
@@ -41,9 +43,9 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
         ended = folder.state().status == "finished"
         hint = "the run is finished" if ended else f"start it with `changeover resume {folder.name}`"
         raise BlockedError(f"{folder.name}: no engine is working on this run; {hint}")
-    if verb == "cutover":
+    if verb in CUTOVERS:
         _confirm(options.confirm, confirm_name(folder))
-    asked = ask(folder.control, verb, plan.job.name_in_use if verb == "cutover" else value)
+    asked = ask(folder.control, verb, plan.job.name_in_use if verb in CUTOVERS else value)
     answer = wait_for_answer(folder, asked)
     if answer is None:
         say(f"{verb} was asked for; the engine has not answered yet: changeover watch {folder.name}")

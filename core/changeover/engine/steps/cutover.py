@@ -28,9 +28,9 @@ class WindowEndedError(Exception):
 
 
 async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
-    """Stay caught up until a person asks for the cutover (or, when-ready, until every lamp is on).
+    """Stay caught up until a person asks for the cutover (or, when that was confirmed before, until every lamp is on).
 
-    Raises WindowEndedError when the step has a window and it is over.
+    Raises WindowEndedError when the step has a window, it is over, and nobody confirmed to go back.
     """
     if step.mode == "never":
         return "no cutover was planned; both sides stay"
@@ -55,10 +55,11 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
             ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
             if dark is None:
                 return "asked for by a person"
-        if step.mode == "when-ready" and shown and all(lamp.on for lamp in shown):
-            return "every lamp is on"
+        confirmed = ctx.state.when_ready
+        if (confirmed or step.mode == "when-ready") and shown and all(lamp.on for lamp in shown):
+            return "every lamp is on, as a person confirmed" if confirmed else "every lamp is on"
         began = ctx.state.step(step.id).started_at
-        if step.window_s and began is not None and ctx.clock() > began + step.window_s:
+        if step.window_s and not confirmed and began is not None and ctx.clock() > began + step.window_s:
             raise WindowEndedError(f"the window of {duration(step.window_s)} ended; nothing was brought back")
         await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from changeover.afterwards.backs import back_run
+from changeover.engine import events as ev
 from changeover.engine import launch, scans
 from changeover.engine.context import Context
 from changeover.engine.folder import RunFolder
@@ -14,13 +16,11 @@ from changeover.errors import BlockedError
 from changeover.ids import id_key
 from changeover.plan.model import CountLacking, OpenWayBack, Slice
 from changeover.routes import way_back as route
-from changeover.words import duration
+from changeover.words import duration, named
 
 if TYPE_CHECKING:
     from changeover.cluster.api import Filter, Page
     from changeover.survey.model import PointId
-
-NAMED = 5
 
 
 async def count_lacking(ctx: Context, step: CountLacking) -> str:
@@ -29,8 +29,8 @@ async def count_lacking(ctx: Context, step: CountLacking) -> str:
     ids = await asyncio.to_thread(_lacking, ctx)
     if not ids:
         return "every point has its old vector"
-    some = ", ".join(map(str, ids[:NAMED])) + (", ..." if len(ids) > NAMED else "")
-    found = f"{len(ids):,} points written since the cutover would lack {_old(ctx)}: {some}"
+    found = f"{len(ids):,} points written since the cutover would lack {_old(ctx)}{named(ids)}"
+    ctx.emit(ev.Progress(at=ctx.clock(), step=step.id, done=len(ids), note=found))
     if route.LACKING_CODE in ctx.accepted:
         ctx.log(f"{found} (accepted)", "warning")
         return found
@@ -43,23 +43,22 @@ async def count_lacking(ctx: Context, step: CountLacking) -> str:
 
 async def open_way_back(ctx: Context, step: OpenWayBack) -> str:
     """Write the plan of the way back and start its engine; both may be there already after a crash."""
-    name = back_name(ctx.folder.name)
-    folder = RunFolder(ctx.folder.path.with_name(name))
+    folder = back_run(ctx.folder, 1)
     if not (folder.path / "plan.json").exists():
         done, old_model = ctx.plan, ctx.job.old_model
         plan = route.build(
-            done, await sides_of(ctx.gateway, done), old_model, run=ctx.folder.name, name=name, window_s=step.window_s
+            done,
+            await sides_of(ctx.gateway, done),
+            old_model,
+            run=ctx.folder.name,
+            name=folder.name,
+            window_s=step.window_s,
         )
         accepted = frozenset({route.LACKING_CODE}) if old_model is None else frozenset[str]()
         RunFolder.create(plan, ctx.environ, folder.path, accepted=accepted)
     if launch.running_pid(folder) is None and folder.state().status != "finished":
         launch.start(folder, ctx.environ)
     return f"open for {duration(step.window_s)}: `changeover rollback {ctx.folder.name}`"
-
-
-def back_name(run: str) -> str:
-    """The name of the run that takes another one back."""
-    return f"{run}-back"
 
 
 def _lacking(ctx: Context) -> list[PointId]:

@@ -1,4 +1,4 @@
-"""What `rollback` and `cleanup` make of the runs that lie there: which way back is open, and what refuses what."""
+"""What going back and cleaning up make of the runs that lie there: which way back is open, and what refuses what."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover.afterwards import cleanup, rollback
+from changeover.afterwards.backs import open_back
 from changeover.engine import control, launch
 from changeover.engine import events as ev
 from changeover.engine.desk import Desk
@@ -20,7 +22,7 @@ from changeover.engine.journal import Journal
 from changeover.errors import BlockedError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan import model as pm
-from changeover_tui.verbs import cleanup, rollback
+from changeover_tui.verbs import rollback as verb
 from tests.engine import fakes
 
 RUN = "one"
@@ -62,22 +64,22 @@ def started(ago_s: float) -> ev.EngineStarted:
 
 
 def opened(run: RunFolder) -> str | None:
-    found = rollback._open_one(run)
+    found = open_back(run)
     return found.name if found is not None else None
 
 
 def test_the_latest_way_back_is_the_one_that_is_open(tmp_path: Path) -> None:
     run = made(tmp_path, RUN, FINE, CUT, END)
-    assert rollback._open_one(run) is None
+    assert open_back(run) is None
     first = made(tmp_path, f"{RUN}-back", started(5))
     assert opened(run) == first.name
     second = made(tmp_path, f"{RUN}-back-2", started(5))
     assert opened(run) == second.name
     made(tmp_path, f"{RUN}-back-3", started(5), END)
-    assert rollback._open_one(run) is None, "the window of the last one ended; the first two were replaced"
+    assert open_back(run) is None, "the window of the last one ended; the first two were replaced"
     made(tmp_path, f"{RUN}-back-4", started(5), CUT, END)
     with pytest.raises(BlockedError, match="taken back already by one-back-4"):
-        rollback._open_one(run)
+        open_back(run)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +98,10 @@ def test_the_cleanup_waits_for_the_way_back_that_is_open(
     for number, events in enumerate(backs, start=1):
         made(tmp_path, f"{RUN}-back" + ("" if number == 1 else f"-{number}"), *events, window_s=3600.0)
     if not refused:
-        cleanup._refuse(run)
+        cleanup.refuse(run)
         return
     with pytest.raises(BlockedError, match=refused):
-        cleanup._refuse(run)
+        cleanup.refuse(run)
 
 
 @pytest.mark.parametrize(("lives", "refused"), [(True, True), (False, False)])
@@ -110,10 +112,10 @@ def test_a_window_that_is_over_refuses_only_while_its_engine_ends_it(
     made(tmp_path, f"{RUN}-back", started(100), window_s=60.0)
     monkeypatch.setattr(launch, "running_pid", lambda folder: 1 if lives else None)
     if not refused:
-        cleanup._refuse(run)
+        cleanup.refuse(run)
         return
     with pytest.raises(BlockedError, match=r"is open for 0 s; nothing is removed"):
-        cleanup._refuse(run)
+        cleanup.refuse(run)
 
 
 LATE = WINDOW_S + 60
@@ -164,10 +166,10 @@ def test_a_window_that_nobody_closed_is_over_by_itself(
     monkeypatch.setattr(launch, "running_pid", lambda folder: 1 if lives else None)
     assert opened(run) == (back.name if open_still else None), "else its engine would end the window, not go back"
     if not refused:
-        cleanup._refuse(run)
+        cleanup.refuse(run)
         return
     with pytest.raises(BlockedError, match=refused):
-        cleanup._refuse(run)
+        cleanup.refuse(run)
 
 
 def test_a_way_back_that_was_replaced_refuses_while_an_engine_works_on_it(
@@ -176,10 +178,10 @@ def test_a_way_back_that_was_replaced_refuses_while_an_engine_works_on_it(
     run = made(tmp_path, RUN, FINE, CUT, END)
     first = made(tmp_path, f"{RUN}-back", started(10), window_s=WINDOW_S)
     made(tmp_path, f"{RUN}-back-2", started(5), END)
-    cleanup._refuse(run)
+    cleanup.refuse(run)
     monkeypatch.setattr(launch, "running_pid", lambda folder: 7 if folder.name == first.name else None)
     with pytest.raises(BlockedError, match="one-back is open"):
-        cleanup._refuse(run)
+        cleanup.refuse(run)
 
 
 REMOVING = ev.StepStarted(at=1.0, step="drop-vector")
@@ -202,11 +204,11 @@ def test_nobody_goes_back_while_the_old_side_is_removed(
     events: list[ev.Event], lives: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = made(tmp_path, RUN, FINE, CUT, END)
-    rollback._refuse_unfinished(run)
+    rollback.refuse(run)
     made(tmp_path, f"{RUN}-cleanup", *events)
     monkeypatch.setattr(launch, "running_pid", lambda folder: 7 if lives and folder.name != RUN else None)
     with pytest.raises(BlockedError, match=words):
-        rollback._refuse_unfinished(run)
+        rollback.refuse(run)
 
 
 def wanted(confirm: str | None) -> argparse.Namespace:
@@ -226,12 +228,12 @@ def test_a_look_with_another_model_leaves_the_open_way_back_alone(
     async def planned(*_: Any) -> pm.Plan:
         return plan
 
-    monkeypatch.setattr(rollback, "_plan", planned)
+    monkeypatch.setattr(rollback, "planned", planned)
     monkeypatch.setattr(launch, "running_pid", lambda folder: 7 if folder.name == back.name else None)
-    assert rollback.run(wanted(None), {"CHANGEOVER_RUNS": str(tmp_path)}) == 0
+    assert verb.run(wanted(None), {"CHANGEOVER_RUNS": str(tmp_path)}) == 0
     assert "nothing was changed" in capsys.readouterr().err
     with pytest.raises(UsageError, match="not the name"):
-        rollback.run(wanted("another"), {"CHANGEOVER_RUNS": str(tmp_path)})
+        verb.run(wanted("another"), {"CHANGEOVER_RUNS": str(tmp_path)})
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -239,28 +241,56 @@ def test_a_way_back_that_has_gone_back_is_not_replaced(tmp_path: Path) -> None:
     made(tmp_path, RUN, FINE, CUT, END)
     made(tmp_path, f"{RUN}-back", started(5), CUT)
     with pytest.raises(BlockedError, match="one-back has gone back already; `changeover resume one-back` finishes it"):
-        rollback.run(wanted("app"), {"CHANGEOVER_RUNS": str(tmp_path)})
+        verb.run(wanted("app"), {"CHANGEOVER_RUNS": str(tmp_path)})
+
+
+CONFIRMED = ev.Controlled(at=1.5, number=1, verb="when-ready", value="app")
+
+
+def test_a_way_back_that_was_confirmed_has_no_end_and_keeps_the_old_side(tmp_path: Path) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    back = made(tmp_path, f"{RUN}-back", started(LATE), CONFIRMED, window_s=WINDOW_S, ago_s=LATE)
+    assert opened(run) == back.name, "the window is over, and somebody confirmed before"
+    with pytest.raises(BlockedError, match="going back was asked for; `changeover resume one-back` goes on"):
+        cleanup.refuse(run)
+
+
+def test_a_way_back_that_only_counted_holds_up_no_cleanup(tmp_path: Path) -> None:
+    run = made(tmp_path, RUN, FINE, CUT, END)
+    refused = ev.EngineStopped(at=2.0, reason="no-old-vector: 5 points", exit_code=4)
+    back = made(tmp_path, f"{RUN}-back", started(5), CONFIRMED, refused)
+    cleanup.refuse(run)
+    assert opened(run) == back.name, "with --accept it goes on"
+
+
+@pytest.mark.parametrize(("mode", "refused"), [("manual", ""), ("never", "has no cutover")])
+def test_a_confirmed_cutover_is_kept_in_the_journal(mode: str, refused: str, tmp_path: Path) -> None:
+    ctx = asked(tmp_path, ("when-ready", "app"), began=0.0, mode=mode)
+    assert refused in ctx.state.asked[-1].refused
+    assert ctx.state.when_ready is not bool(refused)
 
 
 def test_an_engine_that_is_gone_is_not_asked_to_stop(tmp_path: Path) -> None:
     back = made(tmp_path, f"{RUN}-back", started(5))
-    rollback._end(back)
+    rollback.end(back)
     assert not back.control.exists()
 
 
 def test_a_name_is_shown_without_its_escape_sequences() -> None:
     with pytest.raises(UsageError) as told:
-        rollback.confirmed("other", "prod\x1b]0;owned\x07\u202ex", "go back")
+        verb.confirmed("other", "prod\x1b]0;owned\x07\u202ex", "go back")
     assert str(told.value).isprintable() and "owned" not in str(told.value)
 
 
-def asked(tmp_path: Path, *verbs: Any, began: float, before: tuple[ev.Event, ...] = ()) -> Any:
+def asked(tmp_path: Path, *verbs: Any, began: float, before: tuple[ev.Event, ...] = (), mode: Any = "manual") -> Any:
     """A desk that looks at these requests; returns its context."""
-    ctx = fakes.context(tmp_path, fakes.plan("in-place", fakes.slices()), fakes.MemoryCluster())
+    plan = fakes.plan("in-place", fakes.slices())
+    steps = tuple(msgspec.structs.replace(s, mode=mode) if isinstance(s, pm.AwaitCutover) else s for s in plan.steps)
+    ctx = fakes.context(tmp_path, msgspec.structs.replace(plan, steps=steps), fakes.MemoryCluster())
     for event in before:
         ctx.emit(event)
-    for verb in verbs:
-        control.ask(ctx.folder.control, *verb)
+    for one in verbs:
+        control.ask(ctx.folder.control, *one)
     ctx.began = began
     Desk(ctx).look()
     fakes.close(ctx)
@@ -286,5 +316,5 @@ def test_the_verbs_say_it_in_one_line(tmp_path: Path) -> None:
     made(tmp_path, RUN, started(1))
     options = argparse.Namespace(name=RUN, set=[], accept=[], confirm=None, output=None, detach=False)
     with pytest.raises(BlockedError) as told:
-        rollback.run(options, {"CHANGEOVER_RUNS": str(tmp_path)})
+        verb.run(options, {"CHANGEOVER_RUNS": str(tmp_path)})
     assert "\n" not in str(told.value)
