@@ -10,13 +10,17 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from changeover.errors import UsageError
-from changeover_tui.plain.prompts import Numbered, Option, Questionary, Scripted, for_terminal
+from changeover_tui.plain.aid import BackError, Quit
+from changeover_tui.plain.prompts import Numbered, Option, Questionary, Scripted, for_terminal, insist
 
 ROUTES = (
     Option(value="in-place", label="In place", closed="the server is 1.17.1"),
     Option(value="blue-green", label="Blue-green"),
     Option(value="hybrid", label="\x1b[31mHybrid"),
 )
+
+
+WANTED = "a number from 1 to 3, please; ? says what else can be typed"
 
 
 def numbered(*lines: str) -> tuple[Numbered, list[str]]:
@@ -36,10 +40,10 @@ def test_a_number_is_asked_for_until_it_is_that_of_an_open_choice(capsys: pytest
     prompts, said = numbered("x", "0", "4", "1", "3")
     assert prompts.choose("Which route?", ROUTES, "blue-green") == "hybrid"
     assert said[0] == "Which route?"
-    assert said[1].strip() == "1. In place (closed: the server is 1.17.1)"
-    assert said[2].strip() == "2. Blue-green (proposed)"
-    assert said[3].strip() == "3. Hybrid"
-    assert said[4:] == ["a number from 1 to 3, please"] * 3 + ["In place is closed: the server is 1.17.1"]
+    assert said[1] == "  1. In place (closed: the server is 1.17.1)"
+    assert said[2] == "  2. Blue-green (proposed)"
+    assert said[3] == "  3. Hybrid"
+    assert said[4:] == [WANTED] * 3 + ["In place is closed: the server is 1.17.1"]
     assert capsys.readouterr().err.count("Number [2]: ") == 5
 
 
@@ -48,7 +52,7 @@ def test_enter_takes_the_proposal_but_never_a_closed_one() -> None:
     assert prompts.choose("Which route?", ROUTES, "blue-green") == "blue-green"
     prompts, said = numbered("", "2")
     assert prompts.choose("Which route?", ROUTES, "in-place") == "blue-green"
-    assert said[-1] == "a number from 1 to 3, please"
+    assert said[-1] == WANTED
 
 
 def test_lines_and_typed_words() -> None:
@@ -58,6 +62,47 @@ def test_lines_and_typed_words() -> None:
     assert prompts.typed("Type docs", "docs")
     assert not prompts.typed("Type docs", "docs")
     assert not prompts.typed("Type docs", "docs")
+
+
+def test_words_at_any_prompt() -> None:
+    prompts, said = numbered("?", "map", "explain exit-4", "explain nonsense", "back", "2")
+    prompts.aid.at("Why it is asked.")
+    assert prompts.choose("Which route?", ROUTES, "") == "blue-green"
+    text = "\n".join(said)
+    for words in (
+        "Why it is asked.",
+        "  map: the whole decision tree, and where you are",
+        "there is no map before a collection was read",
+        "Exit code 4: ",
+        "there is no topic 'nonsense'; explain alone lists the topics",
+        "there is nothing before this; quit leaves",
+    ):
+        assert words in text, words
+    prompts, said = numbered("map", "back")
+    prompts.aid.at(back="the question before", tree=lambda: ["[taken] \x1b[31mIn place"])
+    with pytest.raises(BackError):
+        prompts.text("Name")
+    assert said == ["[taken] In place"]
+    prompts, _ = numbered("quit")
+    with pytest.raises(Quit):
+        prompts.typed("Type docs", "docs")
+
+
+def test_a_word_can_be_an_answer_all_the_same() -> None:
+    prompts, _ = numbered("=map", "map", "=explain {text}", "back to front")
+    assert prompts.text("Name") == "map"
+    assert prompts.typed("Type map", "map")
+    assert prompts.text("Template") == "explain {text}"
+    assert prompts.text("Name") == "back to front"
+
+
+def test_nothing_but_the_word_itself_confirms() -> None:
+    prompts, said = numbered("", "Docs", "docs ", "back")
+    prompts.aid.at(back="the plan")
+    assert insist(prompts, "Type docs", "docs", said.append)
+    assert said == ["that is not docs; type it exactly, or back"] * 2
+    assert not insist(prompts, "Type docs", "docs", said.append)
+    assert not insist(Scripted(confirm=False), "Type docs", "docs", said.append)
 
 
 def test_an_input_that_ends_says_what_to_do() -> None:
@@ -91,6 +136,24 @@ def test_arrow_keys(keys: object) -> None:
     send("\x03")
     with pytest.raises(KeyboardInterrupt):
         prompts.text("Name")
+
+
+def test_help_map_and_back_by_keys(keys: object, capsys: pytest.CaptureFixture[str]) -> None:
+    send = keys.send_text  # type: ignore[attr-defined]
+    prompts = Questionary()
+    prompts.aid.at("Why it is asked.", back="the question before", tree=lambda: ["the tree"])
+    send("?meexit-4\r\x1b[B\r")
+    assert prompts.choose("Which route?", ROUTES, "blue-green") == "hybrid"
+    said = capsys.readouterr().err
+    assert said.index("Why it is asked.") < said.index("the tree") < said.index("Exit code 4")
+    send("\x1bOP\x15map\r\r")
+    assert prompts.text("Name", "proposed") == "proposed"
+    said = capsys.readouterr().err
+    assert said.index("Why it is asked.") < said.index("the tree")
+    for ask in (lambda: prompts.choose("Which route?", ROUTES, ""), lambda: prompts.text("Name", "proposed")):
+        send("\x1b")
+        with pytest.raises(BackError):
+            ask()
 
 
 def test_a_script_answers_by_words_and_takes_proposals() -> None:

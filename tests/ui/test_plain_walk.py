@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import changeover.wizard
+from changeover.decision.answers import from_toml
 from changeover.engine import events as ev
 from changeover.engine.control import ask
 from changeover.engine.folder import RunFolder
@@ -18,8 +19,10 @@ from changeover.engine.lock import RunLock
 from changeover.errors import ExitCode, StoppedError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan.model import Access
-from changeover_tui.plain import attend, questions, walk
+from changeover_tui import cli
+from changeover_tui.plain import attend, prompts, questions, walk
 from changeover_tui.plain.prompts import Numbered, Scripted
+from changeover_tui.verbs import wizard as wizard_verb
 from tests.ui import fakes
 from tests.unit import journals
 
@@ -49,7 +52,7 @@ def test_proposals_lead_to_a_run(made: list[fakes.FakeWizard]) -> None:
     assert wizard.closed
     text = "\n".join(said)
     for words in (
-        "1. Can re-embedding be avoided?",
+        ". Can re-embedding be avoided?",
         "text-index: A text index with scoring: no vector, no load: one request (closed: text indexes score from 1.20 on",
         "   -> minilm",
         "WARNING query-model-must-change",
@@ -119,6 +122,120 @@ def test_a_blocker_stops_the_walk(made: list[fakes.FakeWizard], monkeypatch: pyt
     assert made[0].started == []
 
 
+class Typing(Numbered):
+    """A person who types these answers, each once its words were said; every other prompt gets Enter."""
+
+    def __init__(self, *typed: tuple[str, str]) -> None:
+        self.said: list[str] = []
+        self.waiting = list(typed)
+        self._read_to = 0
+        super().__init__(self._type, self.said.append)
+
+    def _line(self, prompt: str, word: str = "") -> str:
+        self.said.append(prompt)
+        return super()._line(prompt, word)
+
+    def _type(self) -> str:
+        assert len(self.said) < 3_000, "asked for ever"
+        since, self._read_to = "\n".join(self.said[self._read_to :]), len(self.said)
+        if self.waiting and self.waiting[0][0] in since:
+            return self.waiting.pop(0)[1]
+        return ""
+
+    @property
+    def text_said(self) -> str:
+        return "\n".join(self.said)
+
+
+CODE, NAME = "query-model-must-change", "docs"
+TO_THE_END = ((f"Type {CODE} to acknowledge it", CODE), ("Type docs to start", NAME))
+
+
+def test_back_leads_through_every_stage_and_loses_nothing(made: list[fakes.FakeWizard]) -> None:
+    person = Typing(
+        ("Which collection?", "back"),
+        ("REST address", "http://127.0.0.1:6333"),
+        ("Which collection?", "2"),
+        ("1 of", "back"),
+        ("Which collection?", "1"),
+        ("1 of", ""),
+        (f"Type {CODE} to acknowledge it", "back"),
+        ("rollback.window", "24h"),
+        (f"Type {CODE} to acknowledge it", CODE),
+        ("Type docs to start", "back"),
+        ("What now?", "back"),
+        ("rollback.window", "12h"),
+        *TO_THE_END,
+    )
+    given = msgspec.structs.replace(fakes.answers(), collection=None)
+    run = walk.prepare(None, {"QDRANT_API_KEY": "hush"}, person, person.said.append, answers=given)
+    assert not person.waiting
+    assert [wizard.closed for wizard in made] == [True, True]
+    assert made[-1].answers.rollback.window == "12h"
+    assert made[-1].answers.model == fakes.NEW
+    assert len(made[-1].started) == 1
+    assert f"answers: {run.answers}" in person.text_said
+    assert from_toml(run.answers) == run.plan().answers
+
+
+def test_an_address_where_nothing_answers_is_asked_for_again(made: list[fakes.FakeWizard]) -> None:
+    person = Typing(
+        ("REST address", "http://nowhere:6333"),
+        ("nothing answers there", "http://there:6333"),
+        ("Variable", "NO_SUCH_KEY"),
+        ("no variable of that name", "http://there:6333"),
+        *TO_THE_END,
+    )
+    given = msgspec.structs.replace(fakes.answers(), collection=None)
+    walk.prepare(None, {}, person, person.said.append, answers=given)
+    assert [wizard.access.url for wizard in made] == ["http://nowhere:6333", "http://there:6333"]
+
+
+def test_the_word_leaves_before_anything_is_written(made: list[fakes.FakeWizard]) -> None:
+    person = Typing(("1 of", "quit"))
+    with pytest.raises(StoppedError, match="nothing was written"):
+        walk.prepare(ACCESS, {}, person, person.said.append, answers=fakes.answers())
+    assert made[0].closed
+
+
+def test_plan_and_answers_can_be_kept_without_a_start(
+    made: list[fakes.FakeWizard], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    person = Typing(TO_THE_END[0], ("Type docs to start", "back"), ("What now?", "2"), ("What now?", "3"))
+    with pytest.raises(StoppedError):
+        walk.prepare(ACCESS, {}, person, person.said.append, answers=fakes.answers())
+    plan_path, answers_path = sorted(tmp_path.glob("*.plan.json"))[0], sorted(tmp_path.glob("*.answers.toml"))[0]
+    assert plan_file.load(plan_path).hash == fakes.plan().hash
+    assert from_toml(answers_path) == fakes.plan().answers
+    assert f"changeover apply {plan_path.name} --accept {CODE}" in person.text_said
+
+
+def test_an_answer_can_be_taken_back(made: list[fakes.FakeWizard]) -> None:
+    wizard = fakes.FakeWizard(ACCESS, {})
+    wizard.survey = fakes.survey()
+    wizard.answer(fakes.said(fakes.answers(), limits__rate="50"))
+    person = Typing(("limits.rate", "none"))
+    questions.ask_all(wizard, person, person.said.append)  # type: ignore[arg-type]
+    assert wizard.answers.limits.rate is None
+
+
+def test_the_start_offers_what_the_first_screen_offers(
+    made: list[fakes.FakeWizard], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    journals.on_disk(tmp_path / "runs" / "one", journals.whole())
+    person = Typing(("What do you want to do?", "3"), ("What now?", "7"), ("What now?", ""))
+    monkeypatch.setattr(prompts, "for_terminal", lambda _: person)
+    monkeypatch.setattr(wizard_verb, "say", person.said.append)
+    code = wizard_verb.run(cli.parse(["--plain"]), {"CHANGEOVER_RUNS": str(tmp_path / "runs")})
+    assert code == ExitCode.DONE
+    assert not person.waiting
+    assert "  1. try it on the sandbox" in person.text_said
+    assert ": finished, one" in person.text_said
+    assert "start its engine again where it stopped (closed: the run is finished)" in person.text_said
+    assert (tmp_path / "runs" / "one" / "report.html").exists()
+
+
 def test_a_typed_key_goes_to_the_engine_and_nowhere_else(made: list[fakes.FakeWizard]) -> None:
     said: list[str] = []
     script = Scripted({"kept in memory": "hush-hush", "REST address": "http://there:6333"})
@@ -135,11 +252,10 @@ def test_back_forgets_nothing(made: list[fakes.FakeWizard]) -> None:
     wizard.answer(fakes.answers())
     ids = [one.question.id for one in wizard.questions()]
     first = next(n for n, one in enumerate(wizard.questions()) if one.question.kind == "text")
-    lines = iter([*[""] * first, "<", *[""] * 100])
+    lines = iter([*[""] * first, "back", *[""] * 100])
     asked: list[str] = []
     questions.ask_all(wizard, Numbered(lambda: next(lines), lambda _: None), asked.append)  # type: ignore[arg-type]
-    headings = [line.split(". ", 1) for line in asked if line[:1].isdigit()]
-    numbers = [int(number) for number, _ in headings]
+    numbers = [int(line.partition(" of ")[0]) for line in asked if line[:1].isdigit()]
     assert numbers == [*range(1, first + 2), *range(first, len(ids) + 1)]
     assert wizard.answers.model == fakes.NEW
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 from changeover.engine import control, launch
 from changeover.engine import state as run_state
-from changeover.engine.folder import RunFolder
+from changeover.engine.folder import RunFolder, runs
 from changeover.engine.journal import Tail
 from changeover.engine.state import RunState
-from changeover.errors import ExitCode
+from changeover.errors import ChangeoverError, ExitCode
 from changeover_tui import plan_words
 
 LogLine = tuple[float, str, str]
+RECENT = 5
+"""How many runs the start offers."""
 
 
 class RunFeed:
@@ -71,6 +73,19 @@ def title_of(run: RunFolder) -> str:
     """A run in a few words: route, from, to."""
     plan = run.plan()
     return f"{plan_words.kind(plan)}: {plan_words.where(plan)}"
+
+
+def recent(environ: Mapping[str, str]) -> tuple[tuple[RunFolder, str, str], ...]:
+    """The newest runs of this machine that can be read: folder, title, standing."""
+    found: list[tuple[RunFolder, str, str]] = []
+    for run in runs(environ):
+        try:
+            found.append((run, title_of(run), standing(run, run.state())))
+        except (ChangeoverError, OSError, KeyError):
+            continue
+        if len(found) == RECENT:
+            break
+    return tuple(found)
 
 
 def standing(run: RunFolder, state: RunState) -> str:

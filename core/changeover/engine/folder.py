@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from changeover.decision.answers import to_toml
 from changeover.engine import state as run_state
 from changeover.engine.journal import read_all
 from changeover.errors import UsageError
@@ -27,6 +28,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def answers(self) -> Path:
+        """The answers that the plan was made from, as a file that `plan --answers` takes; not in runs that follow another."""
+        return self.path / "answers.toml"
 
     @property
     def journal(self) -> Path:
@@ -100,6 +106,8 @@ class RunFolder:
             followed = base or (find(plan.follows, environ) if path is None else cls(path.with_name(plan.follows)))
             seed(folder.ledger, followed.ledger, followed.plan(), plan)
         write_private(folder.path / "accepted.txt", "".join(f"{code}\n" for code in sorted(accepted)).encode())
+        if not plan.follows:
+            write_private(folder.answers, to_toml(plan.answers).encode())
         write_private(plan_path, plan_file.to_json(plan))
         return folder
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from changeover.engine import control
 from changeover.errors import BlockedError, ExitCode
 from changeover.plan.model import AwaitCutover
-from changeover.safe_text import clean
-from changeover_tui.plain.follow import Follower, Say, ended, exit_code, summary
+from changeover.safe_text import clean, clean_block
+from changeover_tui import plan_words
+from changeover_tui.plain.follow import Follower, Say, ended, exit_code, lamp_lines, summary
+from changeover_tui.plain.prompts import insist
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
@@ -38,6 +40,17 @@ def attend(
     KeyboardInterrupt is raised. Without an `on_ready` nothing is asked for at the cutover.
     """
     attendance = _Attendance(run, say, on_ready, give_up)
+    if starting:
+        say(
+            clean(
+                f"the engine works on {run.name} by itself; Ctrl+C leaves {'it to that' if outlives else 'and ends it'}"
+            )
+        )
+        say(
+            clean(
+                f"from another terminal: changeover control {run.name} pause, resume, rate N, batch N, streams N, stop"
+            )
+        )
     try:
         state = attendance.until_the_end(starting=starting)
     except KeyboardInterrupt:
@@ -128,13 +141,34 @@ def typed_name(run: RunFolder, prompts: Prompts, say: Say) -> OnReady | None:
     if step is None:
         return None
 
-    def ask(_: RunState) -> bool:
-        if prompts.typed(f"Everything is ready. Type {step.confirm} to cut over now, or Enter to wait", step.confirm):
+    def ask(state: RunState) -> bool:
+        if cut_over_confirmed(run, state, step, prompts, say):
             return True
         say(how_to_cut_over(run, step))
         return False
 
     return ask
+
+
+def cut_over_confirmed(run: RunFolder, state: RunState, step: AwaitCutover, prompts: Prompts, say: Say) -> bool:
+    """Say what the cutover sends and what the application must change; whether the name was typed then."""
+    plan = run.plan()
+    say("")
+    for line in plan_words.sent(plan):
+        say(clean(line))
+    say("what your application must change:")
+    for line in clean_block(plan.application).rstrip("\n").split("\n"):
+        say(f"  {line}")
+    prompts.aid.at(
+        "Every lamp is a condition that the engine looked at just now, and looks at again before it sends anything.",
+        *lamp_lines(state),
+        *plan_words.sent(plan),
+        "As long as you wait, the new side is kept caught up.",
+        back="not now: the run waits",
+    )
+    return insist(
+        prompts, f"Everything is ready. Type {step.confirm} to cut over now, or back to wait", step.confirm, say
+    )
 
 
 def tell_how(run: RunFolder, say: Say) -> OnReady | None:

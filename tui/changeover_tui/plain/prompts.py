@@ -9,7 +9,8 @@ from typing import Protocol
 import msgspec
 
 from changeover.errors import UsageError
-from changeover.safe_text import clean
+from changeover.safe_text import clean, clean_line
+from changeover_tui.plain.aid import LITERAL, Aid, BackError
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,11 +21,17 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     closed: str = ""
 
 
+class InputEndedError(UsageError):
+    """The input ended before everything was answered."""
+
+
 class Prompts(Protocol):
-    """What the walk asks; every method raises KeyboardInterrupt when the person leaves."""
+    """What the walk asks; every method raises KeyboardInterrupt when the person leaves, BackError to go back."""
 
     automatic: bool
     """Nobody is there: proposals are taken, and everything that is acknowledged is said to be."""
+    aid: Aid
+    """Answers the words that can be typed at any prompt."""
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
         """The value of one open option."""
@@ -51,6 +58,7 @@ class Numbered:
     def __init__(self, read: Callable[[], str] = input, say: Callable[[str], None] | None = None) -> None:
         self._read = read
         self._say = say or _to_stderr
+        self.aid = Aid(self._say)
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
         """Asks for a number until it is that of an open option; Enter takes the proposal."""
@@ -60,12 +68,12 @@ class Numbered:
         )
         for number, option in enumerate(options, 1):
             mark = f"closed: {option.closed}" if option.closed else "proposed" if number == default else ""
-            self._say(clean(f"  {number}. {option.label}{f' ({mark})' if mark else ''}"))
+            self._say(clean_line(f"  {number}. {clean(option.label)}{f' ({clean(mark)})' if mark else ''}"))
         while True:
-            typed = self._line(f"Number{f' [{default}]' if default else ''}: ") or str(default or "")
+            typed = self._line(f"Number{f' [{default}]' if default else ''}: ").strip() or str(default or "")
             chosen = options[int(typed) - 1] if typed.isdecimal() and 1 <= int(typed) <= len(options) else None
             if chosen is None:
-                self._say(f"a number from 1 to {len(options)}, please")
+                self._say(f"a number from 1 to {len(options)}, please; ? says what else can be typed")
             elif chosen.closed:
                 self._say(clean(f"{chosen.label} is closed: {chosen.closed}"))
             else:
@@ -73,35 +81,47 @@ class Numbered:
 
     def text(self, question: str, proposed: str = "") -> str:
         """One line; Enter takes the proposal."""
-        return self._line(clean(f"{question}{f' [{proposed}]' if proposed else ''}: ") + " ", blanks=True) or proposed
+        typed = self._line(clean(f"{question}{f' [{proposed}]' if proposed else ''}: ") + " ")
+        return literal(typed) or proposed
 
     def secret(self, question: str) -> str:
-        """One line without echo."""
+        """One line without echo; from a pipe as any other line."""
         import getpass
 
-        return getpass.getpass(f"{clean(question)}: ").strip()
+        if not sys.stdin.isatty():
+            return self._line(f"{clean(question)}: ").strip()
+        while self.aid.take(typed := getpass.getpass(f"{clean(question)}: ").strip()):
+            pass
+        return typed
 
     def typed(self, question: str, word: str) -> bool:
         """One line that must be the word."""
-        return self._line(f"{clean(question)}: ") == word
+        return self._line(f"{clean(question)}: ", word).strip() == word
 
-    def _line(self, prompt: str, *, blanks: bool = False) -> str:
-        sys.stderr.write(prompt)
-        sys.stderr.flush()
-        try:
-            line = self._read().rstrip("\r\n")
-            return line if blanks else line.strip()
-        except EOFError:
-            raise UsageError(
-                "the input ended before every question was answered; give the answers in a file: "
-                "changeover plan COLLECTION --answers FILE"
-            ) from None
+    def _line(self, prompt: str, word: str = "") -> str:
+        """A line that is none of the words that can be typed at any prompt, but for the wanted `word` itself."""
+        while True:
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+            try:
+                line = self._read().rstrip("\r\n")
+            except EOFError:
+                sys.stderr.write("\n")
+                raise InputEndedError(
+                    "the input ended before every question was answered; give the answers in a file: "
+                    "changeover plan COLLECTION --answers FILE"
+                ) from None
+            if line.strip() == word or not self.aid.take(line):
+                return line
 
 
 class Questionary:
-    """Arrow keys and colours, for a terminal."""
+    """Arrow keys and colours, for a terminal. Esc goes back, F1 helps; in a list also by letters."""
 
     automatic = False
+
+    def __init__(self) -> None:
+        self.aid = Aid(_to_stderr)
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
         """Closed options are shown with their reason and cannot be marked."""
@@ -113,29 +133,96 @@ class Questionary:
         ]
         open_values = [option.value for option in options if not option.closed]
         default = proposed if proposed in open_values else None
-        answer: str = questionary.select(clean(question), choices=choices, default=default).unsafe_ask()
-        return answer
+        while True:
+            select = questionary.select(
+                clean(question),
+                choices=choices,
+                default=default,
+                instruction="(arrows, Enter; ? help, b back, m map, e explain)",
+            )
+            _add_keys(select.application.key_bindings, {"?": "?", "b": "back", "m": "map", "e": "explain"})
+            given = select.unsafe_ask()
+            if not isinstance(given, _Word):
+                return str(given)
+            self._obey(given)
 
     def text(self, question: str, proposed: str = "") -> str:
         """One line, the proposal already in it."""
-        import questionary
-
-        answer: str = questionary.text(clean(question), default=proposed).unsafe_ask()
-        return answer
+        return literal(self._line(question, default=proposed))
 
     def secret(self, question: str) -> str:
         """One line shown as stars."""
         import questionary
 
-        answer: str = questionary.password(clean(question)).unsafe_ask()
-        return answer.strip()
+        while self.aid.take(typed := str(questionary.password(clean(question)).unsafe_ask()).strip()):
+            pass
+        return typed
 
     def typed(self, question: str, word: str) -> bool:
         """One line that must be the word."""
+        return self._line(question, word).strip() == word
+
+    def _line(self, question: str, word: str = "", default: str = "") -> str:
+        import questionary
+        from prompt_toolkit.key_binding import KeyBindings
+
+        while True:
+            keys = KeyBindings()
+            _add_keys(keys, {})
+            given = questionary.text(
+                clean(question), default=default, instruction="(F1 help, esc back)", key_bindings=keys
+            ).unsafe_ask()
+            if isinstance(given, _Word):
+                self._obey(given)
+            elif given.strip() == word or not self.aid.take(given):
+                return str(given)
+
+    def _obey(self, word: str) -> None:
+        """What a key asks for; the topic of an explanation is asked first."""
         import questionary
 
-        answer: str = questionary.text(clean(question)).unsafe_ask()
-        return answer.strip() == word
+        if word == "explain":
+            word = f"explain {questionary.text('explain what? (empty: the list)').unsafe_ask().strip()}"
+        self.aid.take(word)
+
+
+class _Word(str):
+    """A word that was asked for by its key; no answer."""
+
+    __slots__ = ()
+
+
+def _add_keys(keys: object, letters: Mapping[str, str]) -> None:
+    """Let keys end a prompt with their word: F1, Esc, and the letters where none can be typed."""
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+    assert isinstance(keys, KeyBindings)
+
+    def bind(key: str, word: str) -> None:
+        @keys.add(key, eager=True)
+        def _(event: KeyPressEvent) -> None:
+            event.app.exit(result=_Word(word))
+
+    for key, word in {"f1": "?", "escape": "back", **letters}.items():
+        bind(key, word)
+
+
+def literal(typed: str) -> str:
+    """What was typed as the answer that it stands for."""
+    return typed.lstrip().removeprefix(LITERAL) if typed.lstrip().startswith(LITERAL) else typed
+
+
+def insist(prompts: Prompts, question: str, word: str, say: Callable[[str], None]) -> bool:
+    """Ask until exactly `word` is typed, or the person goes back: False. Enter alone never does anything."""
+    while True:
+        try:
+            if prompts.typed(question, word):
+                return True
+        except BackError:
+            return False
+        if prompts.automatic:
+            return False
+        say(f"that is not {clean(word)}; type it exactly, or back")
 
 
 class Scripted:
@@ -150,6 +237,7 @@ class Scripted:
         self._answers = dict(answers or {})
         self._confirm = confirm
         self.asked: list[str] = []
+        self.aid = Aid(lambda _: None)
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
         """The scripted value, which must be open, else the proposal, else the first open option."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from changeover.decision.answers import Answers, set_answer, without_answer
 from changeover.errors import ChangeoverError, UsageError
 from changeover.safe_text import clean
+from changeover_tui.plain.aid import NONE, BackError
 from changeover_tui.plain.follow import Say
 from changeover_tui.plain.prompts import Option, Prompts
 from changeover_tui.words import refusal
@@ -15,43 +17,56 @@ if TYPE_CHECKING:
     from changeover.decision.tree import Asked
     from changeover.wizard import Wizard
 
-BACK = "<"
+STATES = {"taken": "taken", "here": "you are here", "open": "open", "closed": "closed"}
 
 
-def ask_all(wizard: Wizard, prompts: Prompts, say: Say) -> None:
-    """Ask every question that matters now, in order; an answer may open or close later ones. `<` goes one back."""
-    done: list[str] = []
-    while True:
-        asked = next((one for one in wizard.questions() if one.question.id not in done), None)
-        if asked is None:
-            return
-        if _ask(wizard, asked, len(done) + 1, prompts, say, may_go_back=bool(done)):
-            done.append(asked.question.id)
-        elif done:
-            done.pop()
+def ask_all(wizard: Wizard, prompts: Prompts, say: Say, *, from_the_last: bool = False, back: str = "") -> None:
+    """Ask every question that matters now, in order; an answer may open or close later ones.
+
+    `back`: where the way back leads from the first question; BackError is raised then. "" is nowhere.
+    """
+    from changeover.decision import order
+
+    now = wizard.questions()
+    asked: Asked | None = now[-1 if from_the_last else 0]
+    while asked is not None:
+        before, earlier = wizard.questions(), order.previous(asked.question.id, now)
+        try:
+            _ask(wizard, asked, prompts, say, back="the question before" if earlier else back)
+        except BackError:
+            if earlier is None:
+                raise
+            asked = earlier
+            continue
+        now = wizard.questions()
+        asked = order.after(order.ids(before), asked.question.id, now)
 
 
-def _ask(wizard: Wizard, asked: Asked, number: int, prompts: Prompts, say: Say, *, may_go_back: bool) -> bool:
-    """Ask one question until the answer can be taken; False to go back."""
+def _ask(wizard: Wizard, asked: Asked, prompts: Prompts, say: Say, *, back: str) -> None:
+    """Ask one question until the answer can be taken; raises BackError."""
     question = asked.question
-    say("")
-    say(f"{number}. {question.prompt}")
-    say(f"   {question.help}")
-    for line in asked.evidence:
-        say(f"   - {line}")
+    ids = [one.question.id for one in wizard.questions()]
+    for line in heading(asked, ids.index(question.id) + 1, len(ids)):
+        say(line)
     for option in options(asked):
         mark = f"closed: {option.closed}" if option.closed else ""
         if mark or question.kind not in ("choice", "yesno"):
-            say(f"   * {option.value}: {option.label}{f' ({mark})' if mark else ''}")
+            say(f"   * {option.value or '(empty)'}: {option.label}{f' ({mark})' if mark else ''}")
+    prompts.aid.at(
+        question.prompt,
+        question.help,
+        f"The id of this question in an answers file is {question.id}.",
+        *([f"{NONE}: no answer of your own"] if question.optional else ()),
+        back=back,
+        tree=lambda: tree(wizard, question.id),
+    )
     while True:
-        given = _given(asked, prompts, may_go_back=may_go_back)
-        if given == BACK:
-            return False
+        given = _given(asked, prompts)
         is_answer = bool(given) or any(option.value == "" and not option.closed for option in options(asked))
         if not is_answer and not question.optional:
             if prompts.automatic:
                 raise UsageError(f"{question.id}: an answer is needed and nothing is proposed")
-            say("   an answer is needed")
+            say("   an answer is needed; ? says what it is for")
             continue
         try:
             wizard.answer(_with(wizard.answers, question.id, given if is_answer else None))
@@ -62,7 +77,28 @@ def _ask(wizard: Wizard, asked: Asked, number: int, prompts: Prompts, say: Say, 
             say(f"   {refusal(error)}")
             continue
         say(f"   -> {given or 'nothing'}")
-        return True
+        return
+
+
+def heading(asked: Asked, number: int, total: int) -> list[str]:
+    """A question before its choices: what is asked, why, and what the cluster says with its source."""
+    question = asked.question
+    evidence = [f"   - {line}" for line in asked.evidence]
+    return ["", f"{number} of {total}. {question.prompt}", f"   {question.help}", *evidence]
+
+
+def tree(wizard: Wizard, at: str = "") -> Iterator[str]:
+    """The decision tree as lines: each branching question and its choices, taken, open, or closed with the reason."""
+    from changeover.decision.map import lines
+
+    if wizard.survey is None:
+        return
+    prompt = next((one.question.prompt for one in wizard.questions() if one.question.id == at), "")
+    for line in lines(wizard.survey, wizard.answers, wizard.probes):
+        state = "here" if line.depth == 0 and line.text == prompt else line.state
+        state = "open" if state == "here" and line.text != prompt else state
+        yield f"{'  ' * line.depth}[{STATES[state]}] {line.text}"
+    yield f"you are at: {prompt or 'the end of the questions'}"
 
 
 def options(asked: Asked) -> list[Option]:
@@ -88,16 +124,15 @@ def _with(answers: Answers, question: str, given: str | None) -> Answers:
     return without_answer(answers, question) if given is None else set_answer(answers, question, given)
 
 
-def _given(asked: Asked, prompts: Prompts, *, may_go_back: bool) -> str:
+def _given(asked: Asked, prompts: Prompts) -> str:
     question = asked.question
     proposed = text(asked.taken)
     rows = options(asked)
     if rows and question.kind in ("choice", "yesno"):
         if all(row.closed for row in rows):
             raise UsageError(f"{question.id}: every choice is closed: {rows[0].closed}")
-        if may_go_back and not prompts.automatic:
-            rows.append(Option(value=BACK, label="back to the question before"))
         return prompts.choose(question.id, rows, proposed)
-    back = " (< goes back)" if may_go_back and not prompts.automatic else ""
-    typed = prompts.text(f"{question.id}{back}", proposed)
-    return typed if question.blanks and typed.strip() not in ("", BACK) else clean(typed)
+    typed = prompts.text(question.id, proposed)
+    if question.optional and typed.strip() == NONE and NONE not in (row.value for row in rows):
+        return ""
+    return typed if question.blanks and typed.strip() else clean(typed)

@@ -3,184 +3,217 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from changeover.decision.answers import Answers
-from changeover.errors import BlockedError, ChangeoverError, StoppedError, UsageError
+from changeover.errors import StoppedError, UnreachableError, UsageError
 from changeover.plan.model import Access
 from changeover.safe_text import clean
-from changeover_tui import plan_words
-from changeover_tui.plain import questions
+from changeover_tui.plain import judge, questions
+from changeover_tui.plain.aid import BackError, Quit
 from changeover_tui.plain.attend import attend, typed_name
 from changeover_tui.plain.follow import Say
-from changeover_tui.plain.prompts import Option, Prompts
-from changeover_tui.plain.words import announcing, by_severity, finding_lines
+from changeover_tui.plain.prompts import InputEndedError, Option, Prompts
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
-    from changeover.plan.model import Plan
     from changeover.wizard import Wizard
 
 TYPED_KEY_ENV = "QDRANT_API_KEY"
+LEFT = "left before anything was started; nothing was written to the cluster"
 
 
 def wizard(
     access: Access | None,
-    environ: Mapping[str, str],
+    environ: dict[str, str],
     prompts: Prompts,
     say: Say,
     *,
     answers: Answers | None = None,
     collection: str | None = None,
-) -> int:
-    """The whole wizard; returns the exit code. Raises ChangeoverError, KeyboardInterrupt."""
+) -> tuple[RunFolder, int]:
+    """The whole wizard; returns the run and the exit code. Raises ChangeoverError, KeyboardInterrupt."""
     run = prepare(access, environ, prompts, say, answers=answers, collection=collection)
-    return attend(run, say, on_ready=typed_name(run, prompts, say), starting=True)
+    return run, attend(run, say, on_ready=typed_name(run, prompts, say), starting=True)
 
 
 def prepare(
     access: Access | None,
-    environ: Mapping[str, str],
+    environ: dict[str, str],
     prompts: Prompts,
     say: Say,
     *,
     answers: Answers | None = None,
     collection: str | None = None,
 ) -> RunFolder:
-    """Everything before the run: connect, choose, survey, ask, check, plan, confirm, start the engine."""
-    from changeover.wizard import Wizard
+    """Everything before the run: connect, choose, survey, ask, check, plan, confirm, start the engine.
 
-    keys = dict(environ)
-    access = access or _connect(prompts, keys)
-    made = Wizard(access, keys)
-    made.answer(answers or Answers())
+    A key that is typed is put into `environ`, which is handed to the engine, and nowhere else.
+    """
     with asyncio.Runner() as runner:
+        walk = _Walk(runner, prompts, say, environ, answers or Answers())
         try:
-            name = collection or made.answers.collection or _choose_collection(runner, made, prompts, say)
-            _survey(runner, made, name, say)
-            while True:
-                questions.ask_all(made, prompts, say)
-                plan, accepted = _check(runner, made, prompts, say)
-                if plan is not None and _confirmed(plan, prompts, say):
-                    return made.start(plan, accepted)
-                again = prompts.choose(
-                    "What now?",
-                    (
-                        Option(value="again", label="go through the questions again"),
-                        Option(value="leave", label="leave"),
-                    ),
-                    "again",
-                )
-                if again == "leave" or prompts.automatic:
-                    raise StoppedError("left before anything was started; nothing was written to the cluster")
+            return walk.go(access, collection)
+        except Quit:
+            raise StoppedError(LEFT) from None
         finally:
-            runner.run(made.close())
+            walk.close()
 
 
-def _connect(prompts: Prompts, environ: dict[str, str]) -> Access:
-    from changeover_tui.crash import remember_secret
+class _Walk:
+    """The stages one after the other; each may lead back to the one before."""
 
-    url = prompts.text("REST address of your cluster", environ.get("QDRANT_URL") or "http://localhost:6333")
-    named = "QDRANT_API_KEY" if environ.get("QDRANT_API_KEY") else ""
-    key_env = prompts.text("Variable that holds the API key (empty: none, or type the key next)", named)
-    if not key_env:
-        key = prompts.secret("API key (empty: none); it is kept in memory only")
+    def __init__(
+        self, runner: asyncio.Runner, prompts: Prompts, say: Say, environ: dict[str, str], answers: Answers
+    ) -> None:
+        self._runner, self._prompts, self._say, self._environ = runner, prompts, say, environ
+        self._answers = answers
+        self._made: Wizard | None = None
+        self._run: RunFolder | None = None
+
+    def close(self) -> None:
+        """Close the connection; the answers are kept for another one."""
+        if self._made is not None:
+            self._answers = self._made.answers
+            self._runner.run(self._made.close())
+            self._made = None
+
+    def go(self, access: Access | None, collection: str | None) -> RunFolder:
+        """Stage by stage until a run was started. Raises StoppedError when the person leaves."""
+        stages: list[Callable[[bool, bool], None]] = []
+        if access is None:
+            stages.append(lambda back, _: self._connect(back=back))
+        else:
+            self._open(access)
+        name = collection or self._answers.collection
+        if name is None:
+            stages.append(lambda back, _: self._choose(back=back))
+        else:
+            stages.append(lambda back, _: self._survey(name))
+        stages += [self._ask, self._decide]
+        at, returning = 0, False
+        # Without a choice to make, reading the collection is no place to come back to.
+        first = stages.index(self._ask) if access is not None and name is not None else 0
+        while self._run is None:
+            try:
+                stages[at](at > first, returning)
+                at, returning = at + 1, False
+            except BackError:
+                at, returning = max(first, at - 1), True
+            except _Again:
+                at, returning = stages.index(self._ask), False
+            except InputEndedError:
+                raise
+            except (UnreachableError, UsageError) as error:
+                # A typing error in the address, the key or the name is mended where it was typed.
+                if self._prompts.automatic or access is not None or at >= stages.index(self._ask):
+                    raise
+                self._say(clean(error))
+                at = 0
+        return self._run
+
+    @property
+    def _wizard(self) -> Wizard:
+        assert self._made is not None
+        return self._made
+
+    def _open(self, access: Access) -> None:
+        from changeover.wizard import Wizard
+
+        self.close()
+        self._made = Wizard(access, self._environ)
+        self._made.answer(self._answers)
+
+    def _connect(self, *, back: bool) -> None:
+        prompts, environ = self._prompts, self._environ
+        prompts.aid.at(
+            "Give the address of the REST interface of your cluster, such as http://localhost:6333.",
+            "A key is kept in memory, for the engine; it is written nowhere. Connecting reads only.",
+            back="the first question" if back else "",
+        )
+        url = prompts.text("REST address of your cluster", environ.get("QDRANT_URL") or "http://localhost:6333")
+        named = "QDRANT_API_KEY" if environ.get("QDRANT_API_KEY") else ""
+        key_env = prompts.text("Variable that holds the API key (empty: none, or type the key next)", named)
+        if not key_env:
+            self._take_key()
+            key_env = TYPED_KEY_ENV if environ.get(TYPED_KEY_ENV) else ""
+        elif not environ.get(key_env):
+            raise UsageError("the environment has no variable of that name; export the key, then name it")
+        self._open(Access(url=url, api_key_env=key_env or None))
+
+    def _take_key(self) -> None:
+        from changeover_tui.crash import remember_secret
+
+        key = self._prompts.secret("API key (empty: none); it is kept in memory only")
         if key:
             remember_secret(key)
-            environ[TYPED_KEY_ENV] = key
-            key_env = TYPED_KEY_ENV
-    elif not environ.get(key_env):
-        raise UsageError("the environment has no variable of that name; export the key, then name it")
-    return Access(url=url, api_key_env=key_env or None)
+            self._environ[TYPED_KEY_ENV] = key
+
+    def _choose(self, *, back: bool) -> None:
+        """List the collections and read the chosen one."""
+        listed = self._runner.run(self._wizard.collections())
+        if not listed:
+            raise UsageError(f"there are no collections on {self._wizard.access.url}; nothing can be migrated")
+        options = []
+        for one in listed:
+            name = one.aliases[0] if one.aliases else one.name
+            label = f"{one.name}: {one.points:,} points, {'; '.join(one.vectors)}"
+            label += f", alias {', '.join(one.aliases)}" if one.aliases else ""
+            label += f" ({', '.join(one.flags)})" if one.flags else ""
+            options.append(Option(value=name, label=label))
+        self._prompts.aid.at(
+            "Which collection is changed? It is read next; nothing is written.",
+            back="the address of the cluster" if back else "",
+        )
+        self._survey(self._prompts.choose("Which collection?", options, options[0].value))
+
+    def _survey(self, name: str) -> None:
+        from changeover.survey import describe
+
+        self._say(f"reading {clean(name)}; nothing is written ...")
+        survey = self._runner.run(self._wizard.take_survey(name))
+        rows = describe.lines(survey)
+        wide = max(len(label) for label, _ in rows)
+        for label, value in rows:
+            self._say(f"  {label:<{wide}}  {clean(value)}")
+        if not self._prompts.automatic:
+            self._say("")
+            self._say("Enter takes what is proposed. At any prompt: ? for help, back, map, explain TOPIC, quit.")
+
+    def _ask(self, back: bool, returning: bool) -> None:
+        leads = "the choice of the collection" if back else ""
+        questions.ask_all(self._wizard, self._prompts, self._say, from_the_last=returning, back=leads)
+
+    def _decide(self, _: bool, __: bool) -> None:
+        """Measure, show what speaks against it, make the plan, have it confirmed, start. Raises BackError, _Again."""
+        made, prompts, say = self._wizard, self._prompts, self._say
+        verdict = judge.check(self._runner, made, prompts, say)
+        if verdict is not None:
+            plan, accepted = verdict
+            judge.show(plan, say)
+            if judge.confirmed(plan, prompts, say):
+                self._run = made.start(plan, accepted)
+                say(clean(f"answers: {self._run.answers}; they give this plan again with `changeover plan`"))
+                return
+        while (choice := self._what_now(can_save=verdict is not None)) == "save" and verdict is not None:
+            try:
+                for line in judge.save(*verdict):
+                    say(clean(line))
+            except UsageError as error:
+                say(clean(error))
+        if choice == "leave" or prompts.automatic:
+            raise StoppedError(LEFT)
+        raise _Again
+
+    def _what_now(self, *, can_save: bool) -> str:
+        options = [Option(value="again", label="go through the questions again; your answers are proposed")]
+        if can_save:
+            options.append(Option(value="save", label="write plan and answers to files, for `changeover apply`"))
+        options.append(Option(value="leave", label="leave"))
+        self._prompts.aid.at("Nothing was started, and nothing was written.", back="the last question")
+        return self._prompts.choose("What now?", options, "again")
 
 
-def _choose_collection(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> str:
-    listed = runner.run(made.collections())
-    if not listed:
-        raise UsageError(f"there are no collections on {made.access.url}; nothing can be migrated")
-    options = []
-    for one in listed:
-        name = one.aliases[0] if one.aliases else one.name
-        label = f"{one.name}: {one.points:,} points, {'; '.join(one.vectors)}"
-        label += f", alias {', '.join(one.aliases)}" if one.aliases else ""
-        label += f" ({', '.join(one.flags)})" if one.flags else ""
-        options.append(Option(value=name, label=label))
-    return prompts.choose("Which collection?", options, options[0].value)
-
-
-def _survey(runner: asyncio.Runner, made: Wizard, name: str, say: Say) -> None:
-    from changeover.survey import describe
-
-    say(f"reading {name}; nothing is written ...")
-    survey = runner.run(made.take_survey(name))
-    rows = describe.lines(survey)
-    wide = max(len(label) for label, _ in rows)
-    for label, value in rows:
-        say(f"  {label:<{wide}}  {clean(value)}")
-
-
-def _check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> tuple[Plan | None, frozenset[str]]:
-    """Measure, show the findings, have them acknowledged; the plan, or None when something stands against it."""
-    say("")
-    say("measuring on a sample of the collection; nothing is written ...")
-    try:
-        _probe(runner, made, prompts, say)
-    except ChangeoverError as error:
-        if prompts.automatic:
-            raise
-        say(f"not measured: {error}")
-        return None, frozenset()
-    findings = by_severity(made.findings())
-    for finding in findings:
-        say("")
-        for line in finding_lines(finding):
-            say(line)
-    if any(finding.severity == "blocker" for finding in findings):
-        say("")
-        say("a blocker stands against these answers; change them, or the cluster")
-        return None, frozenset()
-    accepted = set()
-    for finding in findings:
-        if not finding.acknowledge:
-            continue
-        if not prompts.typed(f"Type {finding.code} to acknowledge it", finding.code):
-            say(f"{finding.code} was not acknowledged")
-            return None, frozenset()
-        accepted.add(finding.code)
-        say(f"acknowledged{' automatically, because nobody is there' if prompts.automatic else ''}: {finding.code}")
-    try:
-        return made.plan(), frozenset(accepted)
-    except ChangeoverError as error:
-        if prompts.automatic and not isinstance(error, BlockedError):
-            raise
-        say(f"no plan: {error}")
-        return None, frozenset()
-
-
-def _probe(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> None:
-    """Measure the model, then try on a sample; Ctrl+C goes on without the trials, a second one leaves."""
-    told = announcing(say)
-    runner.run(made.probe(trials=False, progress=told))
-    if not made.untried():
-        return
-    say(f"trying on a sample: {', '.join(made.untried())}" + ("" if prompts.automatic else " (Ctrl+C skips it)"))
-    try:
-        runner.run(made.probe(progress=told))
-    except KeyboardInterrupt:
-        if prompts.automatic:
-            raise
-        say(f"skipped, and therefore not known: {', '.join(made.untried())}")
-
-
-def _confirmed(plan: Plan, prompts: Prompts, say: Say) -> bool:
-    from changeover.plan.text import as_text
-
-    say("")
-    for line in as_text(plan).rstrip("\n").split("\n"):
-        say(line)
-    say("")
-    for line in plan_words.before(plan):
-        say(clean(line))
-    word = plan.job.name_in_use
-    return prompts.typed(f"Type {clean(word)} to start the engine, or Enter to go back", word)
+class _Again(Exception):  # no error: the person wants the questions again
+    """From the first question on once more."""

@@ -10,8 +10,8 @@ from changeover.safe_text import clean, clean_line
 MARKS = {"info": "info", "warning": "WARNING", "blocker": "BLOCKER"}
 
 
-def finding_lines(finding: Finding) -> list[str]:
-    """A finding: its head, then what was measured, what follows and what to do."""
+def finding_lines(finding: Finding, *, flag: bool = True) -> list[str]:
+    """A finding: its head, what was measured, what follows, what to do and, unless it is asked for, the flag."""
     found = [f"{MARKS[finding.severity]} {finding.code}: {finding.title}"]
     measured = finding.measured + (f" (limit: {finding.limit})" if finding.limit else "")
     for name, text in (
@@ -22,7 +22,7 @@ def finding_lines(finding: Finding) -> list[str]:
     ):
         if text:
             found.append(f"  {name}: {text}")
-    if finding.acknowledge:
+    if finding.acknowledge and flag:
         found.append(f"  has to be acknowledged: --accept {finding.code}")
     return [clean_line(line) for line in found]
 

@@ -182,7 +182,7 @@ class AskScreen(WizardScreen[None]):
         except ChangeoverError as error:
             self.fail(refusal(error))
             return
-        self._go_on(before[before.index(asked.question.id) + 1 :])
+        self._go_on(before)
 
     def _typed(self) -> str:
         """What stands in the field; blanks at its ends belong to few answers."""
@@ -210,41 +210,31 @@ class AskScreen(WizardScreen[None]):
         elif asked.value is not None:
             self._wizard.answer(without_answer(self._wizard.answers, self._at))
 
-    def _go_on(self, later: list[str]) -> None:
-        """To the next question; `later` came after the answered one, which may not be asked any more."""
-        ids = [asked.question.id for asked in self._asked]
-        if self._at in ids:
-            after = ids.index(self._at) + 1
-        else:
-            after = next((ids.index(one) for one in later if one in ids), len(ids))
-        # An answer may have opened a question before it; nothing that is needed stays unasked.
-        left = next((asked for asked in self._asked if _needed(asked)), None)
-        if after < len(ids):
-            self._show(self._asked[after])
-        elif left is not None and left.question.id != self._at:
-            self._show(left)
-        else:
+    def _go_on(self, before: list[str]) -> None:
+        """To the next question; `before` were asked until now, the answered one among them."""
+        from changeover.decision import order
+
+        following = order.after(before, self._at, self._asked)
+        if following is None:
             self.post_message(messages.Answered())
+        else:
+            self._show(following)
 
     def action_back(self) -> None:
         """The question before, or the collections."""
-        ids = [asked.question.id for asked in self._asked]
-        before = ids.index(self._at) - 1 if self._at in ids else -1
-        if before >= 0:
-            self._show(self._asked[before])
-        else:
+        from changeover.decision import order
+
+        before = order.previous(self._at, self._asked)
+        if before is None:
             self.app.pop_screen()
+        else:
+            self._show(before)
 
     def action_map(self) -> None:
         """The whole tree on one screen."""
         from changeover_tui.screens.map import MapScreen
 
         self.app.push_screen(MapScreen(self._wizard, self._at))
-
-
-def _needed(asked: Asked) -> bool:
-    """Nothing was said, nothing is proposed, and it cannot be left out."""
-    return asked.value is None and asked.proposal is None and not asked.question.optional
 
 
 def _hint(asked: Asked) -> str:

@@ -9,15 +9,13 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from changeover.engine.folder import RunFolder, runs
-from changeover.errors import ChangeoverError
+from changeover.engine.folder import RunFolder
 from changeover_tui import messages, runner
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.choice_list import ChoiceList, Row
 
-RECENT = 5
 WAYS = (
     Row(
         value="sandbox",
@@ -69,7 +67,7 @@ class StartScreen(WizardScreen[None]):
         self.in_background(self._list_runs(), "runs")
 
     async def _list_runs(self) -> None:
-        self._runs = await asyncio.to_thread(self._read_runs)
+        self._runs = await asyncio.to_thread(runner.recent, self.wizard_app.environ)
         choices = self.query_one(ChoiceList)
         chosen = choices.row.value if choices.row else None
         rows = [
@@ -78,18 +76,6 @@ class StartScreen(WizardScreen[None]):
         choices.show((*WAYS, *rows), chosen)
         found = "Rows 3 and below are runs on this machine." if rows else "There are no runs on this machine yet."
         self.query_one("#recent", Cell).say(found)
-
-    def _read_runs(self) -> tuple[tuple[RunFolder, str, str], ...]:
-        found = []
-        for run in runs(self.wizard_app.environ):
-            try:
-                state = run.state()
-                found.append((run, runner.title_of(run), runner.standing(run, state)))
-            except (ChangeoverError, OSError, KeyError):
-                continue
-            if len(found) == RECENT:
-                break
-        return tuple(found)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

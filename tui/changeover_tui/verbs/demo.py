@@ -104,11 +104,12 @@ def _screens(demo: DemoWorld, environ: dict[str, str]) -> int:
 def _prompts(demo: DemoWorld, environ: dict[str, str]) -> tuple[int, RunFolder | None]:
     """A person walks in prompts; the application is deployed when they ask for the cutover."""
     from changeover_tui.plain import attend, prompts, walk
+    from changeover_tui.verbs.wizard import what_next
 
     person = prompts.for_terminal(environ)
     folder = walk.prepare(demo.access, environ, person, say, answers=demo.answers, collection=demo.collection)
     code = attend.attend(folder, say, on_ready=_deploying(demo, folder, person), starting=True, outlives=False)
-    return code, _finished(demo)
+    return what_next(folder, code, person, environ), _finished(demo)
 
 
 def _auto(demo: DemoWorld, environ: dict[str, str], begun: float) -> tuple[int, RunFolder | None]:
@@ -143,15 +144,14 @@ def _auto(demo: DemoWorld, environ: dict[str, str], begun: float) -> tuple[int, 
 def _deploying(demo: DemoWorld, folder: RunFolder, who: Prompts) -> OnReady:
     """What happens when every lamp is on: the typed name, then the application's new configuration."""
     from changeover.plan.model import AwaitCutover
+    from changeover_tui.plain import attend
 
     step = next((s for s in folder.plan().steps if isinstance(s, AwaitCutover)), None)
     deployed = False
 
-    def ready(_: RunState) -> bool:
+    def ready(state: RunState) -> bool:
         nonlocal deployed
-        if step is not None and not who.typed(
-            f"Everything is ready. Type {step.confirm} to cut over now", step.confirm
-        ):
+        if step is not None and not attend.cut_over_confirmed(folder, state, step, who, say):
             say("not cut over; Ctrl+C ends the demo")
             return False
         if not deployed:
