@@ -14,10 +14,12 @@ from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal
+from changeover.engine.lanes import Lanes
 from changeover.engine.ledger import Ledger
 from changeover.engine.left_out import Streak
 from changeover.engine.meter import Meter
 from changeover.engine.throttle import Throttle
+from changeover.engine.waits import Waits
 from changeover.errors import BudgetError, UsageError
 from changeover.plan.model import FromTerms, FromText, Job, Plan
 
@@ -55,6 +57,8 @@ class Context:
     desk: Desk | None = None
     lease: Keeper | None = None
     streak: Streak = field(default_factory=Streak)
+    lanes: Lanes = field(default_factory=Lanes)
+    waits: Waits = field(default_factory=Waits)
     clock: Callable[[], float] = time.time
     began: float = field(default_factory=time.time)
     """When this engine started, in seconds since 1970."""

@@ -259,6 +259,8 @@ async def _measure(ctx: Context) -> None:
     recent: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW_S)
     while True:
         await asyncio.sleep(1.0)
+        for retried in ctx.waits.drain(ctx.clock()):
+            ctx.emit(retried)
         throttle = ctx.throttle
         reading = ctx.meter.read(embed_workers(ctx), throttle.effective_streams)
         step = ctx.state.current
@@ -282,6 +284,7 @@ async def _measure(ctx: Context) -> None:
                 throttle=throttle.why,
                 rss_bytes=resident_bytes(),
                 tokens=ctx.billed(),
+                lanes=ctx.lanes.read(throttle.effective_streams),
             )
         )
 

@@ -8,7 +8,7 @@ import msgspec
 
 from changeover.quality.model import QualityReport
 from changeover.quality.trials import MapTrial, SearchSetting
-from changeover.survey.model import PointId
+from changeover.survey.model import PointId, ShardKey
 
 Level = Literal["info", "warning", "error"]
 
@@ -59,6 +59,19 @@ class SliceAcked(_Event, frozen=True, kw_only=True, tag="slice-acked"):
     done: bool = False
 
 
+class Stream(msgspec.Struct, frozen=True, array_like=True):
+    """One write stream as it is now; an array in the journal, so that eight of them a second stay small."""
+
+    number: int
+    doing: str
+    """In words; "" while it has nothing to write."""
+    slice: int | None = None
+    shard_key: ShardKey | None = None
+    points: int = 0
+    """Points it has written for this engine."""
+    points_per_s: float = 0.0
+
+
 class Metrics(_Event, frozen=True, kw_only=True, tag="metrics"):
     """One second of load; rates are per second over the last interval."""
 
@@ -81,6 +94,17 @@ class Metrics(_Event, frozen=True, kw_only=True, tag="metrics"):
     rss_bytes: int = 0
     tokens: int = 0
     """Tokens that the model's provider has billed since this engine started."""
+    lanes: tuple[Stream, ...] = ()
+    """The write streams one by one."""
+
+
+class Retried(_Event, frozen=True, kw_only=True, tag="retried"):
+    """Requests that were sent again since the last event of that reason."""
+
+    reason: str
+    times: int
+    waited_s: float
+    """Seconds waited in all, by all of them together."""
 
 
 class Canary(_Event, frozen=True, kw_only=True, tag="canary"):
@@ -256,6 +280,7 @@ Event: TypeAlias = (
     | Progress
     | SliceAcked
     | Metrics
+    | Retried
     | Canary
     | Differences
     | Skipped

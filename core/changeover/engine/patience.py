@@ -73,7 +73,9 @@ def patiently(ctx: Context, request: Callable[[], T], *, same_500_s: float | Non
             if patience.attempts in (3, 8):
                 ctx.log(f"the server is not keeping up, retrying: {error}", "warning")
             why = f"waiting {pause:.1f} s: {error}"
-        ctx.throttle.back_off(pause, why)
+            ctx.waits.note(str(error), pause)
+        with ctx.lanes.waiting(why):
+            ctx.throttle.back_off(pause, why)
 
 
 def _words(error: ClusterError) -> str:

@@ -28,6 +28,7 @@ async def patiently(ctx: Context, request: Callable[[], Awaitable[T]]) -> T:
             return await request()
         except ClusterError as error:
             pause = patience.pause_s(error)
+            ctx.waits.note(str(error), pause)
         await asyncio.to_thread(ctx.throttle.sleep, pause)
 
 

@@ -37,6 +37,8 @@ class Batch:
     """The run, or its part of one shard key."""
     page: Page
     rows: Sequence[int]
+    part: int | None = None
+    """The slice that they are of, where they are of one."""
     guard: bool = False
     """Write only where the application has not written yet (insert-only, or where the vector is absent)."""
     only_stale: bool = False
@@ -135,7 +137,8 @@ class Pipeline:
         for batch in self._take(to_write):
             self._ctx.throttle.acquire()
             try:
-                with self._ctx.meter.busy("write"):
+                lane = self._ctx.lanes.taken(len(batch.rows), batch.part, batch.ctx.shard_key)
+                with self._ctx.meter.busy("write"), lane:
                     written = write(batch)
             finally:
                 self._ctx.throttle.release()

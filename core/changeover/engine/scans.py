@@ -150,7 +150,7 @@ def load(
                 acked(acks.ack(number))
 
         yield Batch(
-            ctx=ctx, page=page, rows=rows, guard=job.only_absent if ctx.in_place else job.insert_only, done=done
+            ctx=ctx, page=page, rows=rows, part=part.number, guard=job.only_absent if ctx.in_place else job.insert_only, done=done
         )
 
 
@@ -203,6 +203,7 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
                     stale_only=sweep and ctx.in_place,
                     reuse=reuse,
                     base=base if sweep and not ctx.in_place else None,
+                    part=part.number,
                 )
 
 
@@ -226,6 +227,7 @@ def again(
     stale_only: bool = False,
     reuse: bool = False,
     base: dict[PointId, bytes | None] | None = None,
+    part: int | None = None,
 ) -> Iterator[Batch]:
     """Read these points anew, whole, and have them embedded (or, with `reuse`, their new vectors copied) and written."""
     job = ctx.job
@@ -233,9 +235,8 @@ def again(
     payload = text_payload(ctx)
     for page in by_ids.read(ctx, job.source, ids, payload=payload, vectors=vectors, paced=True):
         if page.ids:  # the application may have deleted them all meanwhile
-            yield Batch(
-                ctx=ctx, page=page, rows=list(range(len(page.ids))), only_stale=stale_only, reuse=reuse, base=base
-            )
+            rows = list(range(len(page.ids)))
+            yield Batch(ctx=ctx, page=page, rows=rows, part=part, only_stale=stale_only, reuse=reuse, base=base)
 
 
 def missing(ctx: Context, part: Slice, found: Found, *, guard: bool = False) -> Iterator[Batch]:
@@ -265,7 +266,7 @@ def _missing(ctx: Context, part: Slice, found: Found, make: Make, guard: bool) -
             found.add("missing", len(unexplained))
             found.suspect([page.ids[row] for row in wanted])
             ctx.throttle.admit(len(wanted))
-            yield Batch(ctx=ctx, page=page, rows=wanted, guard=guard)
+            yield Batch(ctx=ctx, page=page, rows=wanted, part=part.number, guard=guard)
 
 
 def _lacks(ctx: Context, page: Page, row: int, make: Make, entry: Entry | None) -> bool:

@@ -8,6 +8,8 @@ from typing import Literal
 import msgspec
 
 from changeover.engine import events as ev
+from changeover.engine.troubles import Kind, Trouble, key_of, noted
+from changeover.errors import ExitCode
 from changeover.plan.model import Plan
 from changeover.quality.model import QualityReport
 
@@ -77,6 +79,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     log: tuple[tuple[float, str, str], ...] = ()
     """(at, level, text), oldest first, at most LOG_LINES."""
+    troubles: tuple[Trouble, ...] = ()
+    """What went wrong or slower than asked, each once; the latest is last."""
     paused: str = ""
     asked: tuple[ev.Controlled, ...] = ()
     """Requests of people that were taken up or refused, oldest first."""
@@ -135,6 +139,20 @@ def _set_step(state: RunState, step_id: str, **changes: object) -> RunState:
     return _replace(state, steps=steps)
 
 
+def _noted(state: RunState, kind: Kind, text: str, at: float, *, times: int = 1, waited_s: float = 0.0) -> RunState:
+    return _replace(state, troubles=noted(state.troubles, kind, text, at, times=times, waited_s=waited_s))
+
+
+def _slowed(state: RunState, event: ev.Metrics) -> RunState:
+    """Counted once each time it begins, with the seconds that it lasts; a wait for an answer has its own event."""
+    if not event.throttle or event.throttle.startswith("waiting "):
+        return state
+    before = state.metrics
+    goes_on = before is not None and key_of(before.throttle) == key_of(event.throttle)
+    lasted = min(2.0, event.at - before.at) if goes_on and before is not None else 0.0
+    return _noted(state, "slowed", event.throttle, event.at, times=not goes_on, waited_s=max(0.0, lasted))
+
+
 def _logged(state: RunState, at: float, level: str, text: str) -> RunState:
     return _replace(
         state,
@@ -179,13 +197,18 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             per_step = {**state.acked.get(event.step, {}), event.slice: event}
             return _replace(state, acked={**state.acked, event.step: per_step})
         case ev.Metrics():
+            state = _slowed(state, event)
             billed = state.tokens + event.tokens - (state.metrics.tokens if state.metrics else 0)
             rates = (*state.rates[-(HISTORY - 1) :], event.points_per_s)
             return _replace(state, metrics=event, rates=rates, tokens=billed)
+        case ev.Retried():
+            return _noted(state, "retried", event.reason, event.at, times=event.times, waited_s=event.waited_s)
         case ev.Canary():
             before = state.canary
             new = event.searches - (before.searches if before else 0)
             bad = event.failures - (before.failures if before else 0)
+            if bad > 0:
+                state = _noted(state, "search", event.last_error or "a search failed", event.at, times=bad)
             return _replace(state, canary=event, searches=state.searches + new, failures=state.failures + bad)
         case ev.Differences():
             return _replace(state, differences=event, passes=(*state.passes[-99:], event))
@@ -198,6 +221,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             state = _replace(state, skipped=max(0, state.skipped - 1), skipped_sample=sample)
             return _logged(state, event.at, "info", f"point {event.id}, skipped before, is {event.how}")
         case ev.Log():
+            if event.level != "info":
+                state = _noted(state, event.level, event.text, event.at)
             return _logged(state, event.at, event.level, event.text)
         case ev.Verified():
             return _replace(state, verified=event)
@@ -219,6 +244,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
         case ev.Controlled():
             words = f"asked: {event.verb}" + ("" if event.value is None else f" {event.value}")
             words += f"; refused: {event.refused}" if event.refused else ""
+            if event.refused:
+                state = _noted(state, "refused", f"{event.verb}: {event.refused}", event.at)
             if event.verb == "spend" and not event.refused and isinstance(event.value, int | float):
                 state = _replace(state, spend=float(event.value))
             if event.verb == "accept" and not event.refused:
@@ -232,6 +259,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             return _replace(state, paused="", status="running")
         case ev.EngineStopped():
             state = _replace(state, stopped=event, status="stopped", pid=None)
+            if event.exit_code != ExitCode.STOPPED:
+                state = _noted(state, "error", event.reason, event.at)
             return _logged(state, event.at, "warning", f"engine stopped: {event.reason}")
         case ev.RunFinished():
             state = _replace(state, finished=event, status="finished", pid=None)
