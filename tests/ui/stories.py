@@ -81,9 +81,32 @@ class Story:
                     batch=256,
                     streams=2,
                     throttle=throttle if second == seconds else "",
+                    lanes=self._lanes(done),
                 )
             )
         self.search(1240)
+
+    def _lanes(self, done: int) -> tuple[ev.Stream, ...]:
+        return (
+            ev.Stream(1, "writes 256 points", 0, None, done // 2, 96.4),
+            ev.Stream(2, "waiting 2.0 s: HTTP 429: too many requests", 1, None, done - done // 2, 83.6),
+        )
+
+    def troubles(self) -> None:
+        """Requests sent again, a load that is slowed, a warning, a refused request, and two points left out."""
+        self.write(
+            ev.Retried(at=self.later(1), reason="HTTP 429: too many requests", times=14, waited_s=31.0),
+            ev.Log(at=self.later(0.5), level="warning", text="no search probe: docs holds no vector yet"),
+            ev.Controlled(
+                at=self.later(0.5), number=1, verb="streams", value=99, refused="streams must be a number from 1 to 8"
+            ),
+            ev.Skipped(at=self.later(0.2), id=17, reason="the model returned numbers that are not finite"),
+            ev.Skipped(
+                at=self.later(0.2),
+                id="9b0f8f1e-8a52-4f0e-9f6e-0d6a0f6b8f10",
+                reason="the model refused 'x': 9,120 tokens, 8,192 at most",
+            ),
+        )
 
     def search(self, searches: int, failures: int = 0) -> None:
         self.write(

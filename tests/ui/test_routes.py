@@ -149,7 +149,7 @@ async def test_run(which: str, until: str, check: Check) -> None:
     async with showing(None, SIZE) as pilot:
         await running(which, until, pilot)
         shown = as_text(pilot.app)
-        assert ("Rate" in shown) == (until == "load")
+        assert ("Speed" in shown) == (until == "load")
         assert ("(a bridge)" in shown) == (which == "linear-map")
         await check(pilot.app, f"run/{which}")
 

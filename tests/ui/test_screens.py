@@ -206,6 +206,36 @@ async def test_run(size: Size, check: Check, run: RunFolder, engine: RunLock) ->
         await check(pilot.app, "run/loading")
 
 
+@each_size
+@pytest.mark.parametrize("pane", ["log", "streams", "errors", "skipped"])
+async def test_run_panes(pane: str, size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
+    story = stories.Story(run)
+    story.loading(throttle="slowed: search p95 31 ms > 24 ms (2x baseline)")
+    story.troubles()
+    async with showing(RunScreen(run), size) as pilot:
+        await pilot.press(str(["log", "streams", "errors", "skipped"].index(pane) + 1))
+        await settle(pilot)
+        await check(pilot.app, f"run/pane-{pane}")
+
+
+@each_size
+async def test_run_read_only(size: Size, check: Check, run: RunFolder, engine: RunLock) -> None:
+    stories.Story(run).loading()
+    async with showing(RunScreen(run, read_only=True), size) as pilot:
+        await check(pilot.app, "run/read-only")
+
+
+@each_size
+async def test_run_replay(size: Size, check: Check, run: RunFolder) -> None:
+    story = stories.Story(run)
+    story.until_cutover()
+    story.finish()
+    async with showing(RunScreen(run), size) as pilot:
+        await pilot.press("w", "space", "home", *["n"] * 9, *["right"] * 20)
+        await settle(pilot)
+        await check(pilot.app, "run/replay")
+
+
 async def test_run_starting(check: Check, run: RunFolder) -> None:
     async with showing(RunScreen(run, just_started=True), (80, 24)) as pilot:
         await check(pilot.app, "run/starting")

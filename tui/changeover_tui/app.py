@@ -51,6 +51,8 @@ class ChangeoverApp(App[int]):
         make_wizard: MakeWizard = real_wizard,
         open_demo: OpenDemo = real_demo,
         warm_up: bool = True,
+        read_only: bool = False,
+        replay: bool = False,
     ) -> None:
         super().__init__()
         self.access = access
@@ -64,6 +66,8 @@ class ChangeoverApp(App[int]):
         """What is said on the terminal once the app has gone."""
         self._start: Start = start
         self._run = run
+        self._read_only = read_only
+        self._replay = replay
         self._make_wizard = make_wizard
         self._open_demo = open_demo
         self._opened_demo: DemoWorld | None = None
@@ -195,7 +199,8 @@ class ChangeoverApp(App[int]):
         from changeover_tui.screens.run import RunScreen
 
         try:
-            screen = RunScreen(run, just_started=just_started)
+            replay, self._replay = self._replay, False
+            screen = RunScreen(run, just_started=just_started, read_only=self._read_only, replay=replay)
         except ChangeoverError as error:
             self._present.fail(error)
             return
@@ -235,11 +240,14 @@ def run_wizard(
     start: Start = "start",
     run: RunFolder | None = None,
     demo: DemoWorld | None = None,
+    *,
+    read_only: bool = False,
+    replay: bool = False,
 ) -> int:
     """Open the wizard on this terminal and return the exit code; the caller has made sure that there is a terminal."""
     tolerate_broken_bytes()
     ask_the_terminal_for_its_size()
-    app = ChangeoverApp(access, environ, start=start, run=run, demo=demo)
+    app = ChangeoverApp(access, environ, start=start, run=run, demo=demo, read_only=read_only, replay=replay)
     try:
         app.run()
     finally:

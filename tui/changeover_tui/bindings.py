@@ -18,6 +18,8 @@ class Key(NamedTuple):
     words: str
     help: str
     shown: bool = True
+    group: str = ""
+    """Keys of one group stand together in the footer, under this word."""
 
 
 BACK = Key("escape", "back", "Back", "Go back one step; nothing that you said is lost.")
@@ -78,17 +80,40 @@ KEYS: dict[str, tuple[Key, ...]] = {
         QUIT,
     ),
     "run": (
+        Key("enter", "keep", "Keep", "Keep what is looked for in the log."),
         Key("enter", "summary", "Summary", "What came out, and where the report lies."),
         Key("c", "cutover", "Cutover", "Look at the lamps and confirm the cutover."),
         Key("e", "engine", "Start engine", "Start the engine of this run again where it stopped."),
         Key("d", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
         Key("p", "pause", "Pause", "Pause the engine; searches and the application are not affected."),
         Key("p", "resume", "Go on", "Let a paused engine go on."),
-        Key("r", "rate", "Rate", "Most points per second."),
-        Key("b", "batch", "Batch", "Points per request."),
-        Key("t", "streams", "Streams", "Requests under way at once."),
+        Key("r", "rate", "Rate", "Most points per second.", group="Speed"),
+        Key("b", "batch", "Batch", "Points per request.", group="Speed"),
+        Key("t", "streams", "Streams", "Requests under way at once.", group="Speed"),
         Key("v", "compare", "Compare", "Ask a query on the old and the new side, and say which list is better."),
         Key("S", "stop", "Stop", "Ask the engine to stop; it can be started again where it was."),
+        Key("space", "play", "Play", "Replay: play, or stand still."),
+        Key("left", "seek(-1)", "Back", "Replay: back by one per cent of the whole.", group="1 %"),
+        Key("right", "seek(1)", "Forth", "Replay: forth by one per cent of the whole.", group="1 %"),
+        Key("up", "mark(False)", "Before", "Replay: to the thing that matters before this.", group="Event"),
+        Key("down", "mark(True)", "Next", "Replay: to the next thing that matters.", group="Event"),
+        Key("home", "seek(-100)", "Begin", "Replay: to the beginning.", shown=False),
+        Key("end", "seek(100)", "End", "Replay: to the end.", shown=False),
+        Key("s", "faster", "Speed", "Replay: another speed."),
+        Key("w", "replay", "Replay", "Go through the journal again, with a time slider."),
+        Key("w", "end", "Now", "Replay: back to how it stands now."),
+        Key("1", "pane(1)", "Log", "The log; again: larger.", group="Panes"),
+        Key("2", "pane(2)", "Streams", "What each write stream does; again: larger.", group="Panes"),
+        Key("3", "pane(3)", "Errors", "What went wrong, and what the engine does about it.", group="Panes"),
+        Key("4", "pane(4)", "Skipped", "The points left out, with reason and what to do.", group="Panes"),
+        Key("tab", "next_pane", "Next pane", "The next of these panes.", shown=False),
+        Key("f", "level", "Level", "Log: all lines, warnings and errors, or errors."),
+        Key("slash", "search", "Search", "Log: only lines with words that you type."),
+        Key("up", "scroll(-0.01)", "Up", "Scroll the lower pane.", shown=False),
+        Key("down", "scroll(0.01)", "Down", "Scroll the lower pane.", shown=False),
+        Key("pageup", "scroll(-1)", "Page up", "Scroll the lower pane by a page.", shown=False),
+        Key("pagedown", "scroll(1)", "Page down", "Scroll the lower pane by a page.", shown=False),
+        Key("escape", "smaller", "Smaller", "Give the upper panes their room back."),
         Key("escape", "back", "Runs", "Back to the first screen; the engine goes on.", shown=False),
         Key("q", "quit", "Detach", "Leave; the engine goes on in its own process."),
     ),
@@ -140,7 +165,17 @@ KEYS: dict[str, tuple[Key, ...]] = {
 
 def shown(key: str) -> str:
     """A key as it is printed on keyboards."""
-    names = {"escape": "esc", "f1": "F1", "f2": "F2", "f3": "F3"}
+    names = {
+        "escape": "esc",
+        "f1": "F1",
+        "f2": "F2",
+        "f3": "F3",
+        "slash": "/",
+        "left": "←",
+        "right": "→",
+        "up": "↑",
+        "down": "↓",
+    }
     return names.get(key, key.replace("ctrl+", "^"))
 
 
@@ -155,6 +190,7 @@ def bindings(screen: str) -> list[Binding | tuple[str, str] | tuple[str, str, st
             tooltip=key.help,
             key_display=shown(key.key),
             id=f"{screen}.{key.action}.{key.key}",
+            group=Binding.Group(key.group, compact=True) if key.group else None,
         )
         for key in keys(screen)
     ]

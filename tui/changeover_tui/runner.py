@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from changeover.engine import control, launch
 from changeover.engine import state as run_state
 from changeover.engine.folder import RunFolder, runs
-from changeover.engine.journal import Tail
+from changeover.engine.journal import Tail, read_all
+from changeover.engine.replay import Replay
 from changeover.engine.state import RunState
 from changeover.errors import ChangeoverError, ExitCode
 from changeover_tui import plan_words
@@ -37,7 +39,12 @@ class RunFeed:
         self.state = run_state.fold(before, events)
         answered = {asked.number for asked in self.state.asked}
         self.requested = {verb: ask for verb, ask in self.requested.items() if ask[0] not in answered}
-        return True, _new_lines(before.log, self.state.log)
+        lines = lines_since(before.log, self.state.log)
+        return True, list(self.state.log) if lines is None else lines
+
+    def replay(self) -> Replay:
+        """The journal as it is now, to go through in time."""
+        return Replay(run_state.begin(self.plan), read_all(self.run.journal))
 
     def ask(self, verb: control.Verb, value: float | int | str | None = None) -> int:
         """Ask the engine for something; it answers in the journal with the number that is returned."""
@@ -58,15 +65,20 @@ class RunFeed:
         return launch.start(self.run, environ)
 
 
-def _new_lines(before: tuple[LogLine, ...], now: tuple[LogLine, ...]) -> list[LogLine]:
-    """The lines added since; the fold keeps the very same tuples, so identity finds where they begin."""
+def lines_since(before: tuple[LogLine, ...], now: tuple[LogLine, ...]) -> list[LogLine] | None:
+    """The lines added since, None where these do not go on from those; the fold keeps the very same tuples."""
     if not before:
         return list(now)
     last = before[-1]
     for index in range(len(now) - 1, -1, -1):
         if now[index] is last:
             return list(now[index + 1 :])
-    return list(now)
+    return None
+
+
+def writable(run: RunFolder) -> bool:
+    """Whether requests to the engine can be written into the run's folder."""
+    return os.access(run.control if run.control.exists() else run.path, os.W_OK)
 
 
 def title_of(run: RunFolder) -> str:

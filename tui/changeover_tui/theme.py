@@ -66,6 +66,8 @@ GLYPHS = {
     "arrow": "→",
     "full": "█",
     "empty": "░",
+    "way": "─",
+    "mark": "┼",
 }
 ASCII_GLYPHS = {
     "on": "(*)",
@@ -84,6 +86,8 @@ ASCII_GLYPHS = {
     "arrow": "->",
     "full": "#",
     "empty": ".",
+    "way": "-",
+    "mark": "+",
 }
 
 

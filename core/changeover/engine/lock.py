@@ -74,6 +74,8 @@ def holder(path: Path) -> int | None:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return None
+    except PermissionError:  # somebody who may only read can still look
+        descriptor = os.open(path, os.O_RDONLY)
     try:
         if _try_lock(descriptor):
             _unlock(descriptor)

@@ -150,7 +150,12 @@ def load(
                 acked(acks.ack(number))
 
         yield Batch(
-            ctx=ctx, page=page, rows=rows, part=part.number, guard=job.only_absent if ctx.in_place else job.insert_only, done=done
+            ctx=ctx,
+            page=page,
+            rows=rows,
+            part=part.number,
+            guard=job.only_absent if ctx.in_place else job.insert_only,
+            done=done,
         )
 
 

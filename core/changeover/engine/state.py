@@ -245,7 +245,8 @@ def _fold_one(state: RunState, event: ev.Event) -> RunState:
             words = f"asked: {event.verb}" + ("" if event.value is None else f" {event.value}")
             words += f"; refused: {event.refused}" if event.refused else ""
             if event.refused:
-                state = _noted(state, "refused", f"{event.verb}: {event.refused}", event.at)
+                said = event.refused if event.refused.startswith(event.verb) else f"{event.verb}: {event.refused}"
+                state = _noted(state, "refused", said, event.at)
             if event.verb == "spend" and not event.refused and isinstance(event.value, int | float):
                 state = _replace(state, spend=float(event.value))
             if event.verb == "accept" and not event.refused:

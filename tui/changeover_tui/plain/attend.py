@@ -33,11 +33,13 @@ def attend(
     give_up: GiveUp | None = None,
     starting: bool = False,
     outlives: bool = True,
+    watches: bool = False,
 ) -> int:
     """Say what the engine does until the run ends; returns the exit code, UNVERIFIED when `give_up` had a reason.
 
     `starting`: the engine was started just now. `outlives`: it goes on after Ctrl+C, which is said; else the
-    KeyboardInterrupt is raised. Without an `on_ready` nothing is asked for at the cutover.
+    KeyboardInterrupt is raised. Without an `on_ready` nothing is asked for at the cutover. `watches`: nothing is
+    written into the run's folder, and nothing is offered that would be.
     """
     attendance = _Attendance(run, say, on_ready, give_up)
     if starting:
@@ -58,11 +60,12 @@ def attend(
             raise
         say("")
         say(clean(f"the engine goes on by itself. Follow it with: changeover watch {run.name}"))
-        say(clean(f"Stop it with: changeover control {run.name} stop"))
+        if not watches:
+            say(clean(f"Stop it with: changeover control {run.name} stop"))
         return int(ExitCode.INTERRUPTED)
-    code = exit_code(run, state, say, resumable=outlives)
+    code = exit_code(run, state, say, resumable=outlives and not watches)
     ended(run)
-    if state.status == "finished" and not run.report.exists():
+    if state.status == "finished" and not run.report.exists() and not watches:
         from changeover.report.build import write
 
         write(run)

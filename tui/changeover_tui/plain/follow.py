@@ -190,6 +190,14 @@ class Follower:
             time.sleep(POLL_S)
 
 
+def retell(run: RunFolder, say: Say) -> int:
+    """Say everything that happened so far, from the beginning, each line with its time; nothing is waited for."""
+    follower = Follower(run, say)
+    if not follower.poll():
+        say("nothing has happened in this run yet")
+    return int(ExitCode.DONE)
+
+
 def exit_code(run: RunFolder, state: RunState, say: Say, *, resumable: bool = True) -> ExitCode:
     """What the command ends with for a run in this state; an engine that died without a word is explained.
 

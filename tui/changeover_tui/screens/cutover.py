@@ -20,7 +20,7 @@ from changeover_tui.widgets.enter import Field
 from changeover_tui.words import clean
 
 if TYPE_CHECKING:
-    from changeover_tui.screens.run import RunScreen
+    from changeover_tui.screens.run_asks import RunAsks
 
 TICK_S = 0.5
 
@@ -39,7 +39,7 @@ class CutoverScreen(WizardScreen[bool]):
     )
     BINDINGS = bindings("cutover")
 
-    def __init__(self, run: RunScreen) -> None:
+    def __init__(self, run: RunAsks) -> None:
         super().__init__()
         self._run = run
         self._timer: Timer | None = None

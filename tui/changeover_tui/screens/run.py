@@ -1,46 +1,35 @@
-"""A run while it runs: phases, rates, searches, catch-up, log. It only tails the journal and asks through a file."""
+"""A run while it runs, or as it went: phases, rates, searches, catch-up, log. It only tails the journal."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Log, Sparkline
+from textual.widgets import Input, Sparkline
 
 from changeover.engine.folder import RunFolder
-from changeover.errors import ChangeoverError
-from changeover.plan.model import SwitchApplication
-from changeover.side_by_side.model import BEGUN_BY
+from changeover.engine.state import RunState
 from changeover_tui import plan_words
 from changeover_tui.bindings import bindings
-from changeover_tui.runner import LogLine, RunFeed
-from changeover_tui.screens.base import WizardScreen
-from changeover_tui.screens.number import NumberScreen
-from changeover_tui.screens.typed import TypedScreen
+from changeover_tui.player import Player
+from changeover_tui.runner import LogLine, lines_since
+from changeover_tui.screens.run_asks import ASKS, STARTING_S, RunAsks
 from changeover_tui.widgets import run_text
 from changeover_tui.widgets.cell import Cell
-
-if TYPE_CHECKING:
-    from changeover.engine.control import Verb
+from changeover_tui.widgets.drawer_text import PANES
+from changeover_tui.widgets.lower import LowerPane
 
 TICK_S = 0.25
 ENGINE_LOOK_S = 2.0
 """How often the lock is looked at; between two looks the last answer stands."""
-STARTING_S = 15.0
-"""How long a started engine may take before its lock is missed."""
-NUMBERS = {
-    "rate": ("Most points per second", "0 for no limit", 0, 1_000_000),
-    "batch": ("Points per request", "from 1 to 4,096", 1, 4096),
-    "streams": ("Requests under way at once", "from 1 to 8", 1, 8),
-}
+REPLAYS = frozenset({"play", "seek", "mark", "faster", "end"})
+"""Actions of a replay; what asks for something is off meanwhile."""
 
 
-class RunScreen(WizardScreen[None]):
-    """Live panes over the fold of a journal."""
+class RunScreen(RunAsks):
+    """Live panes over the fold of a journal, or over what it was at an earlier moment."""
 
     CSS_PATH = "run.tcss"
     AUTO_FOCUS = ""
@@ -49,29 +38,35 @@ class RunScreen(WizardScreen[None]):
     HEADING = "The run"
     EXPLAIN = (
         "The engine is a process of its own and writes a journal; this screen only reads it. Closing it, or losing the "
-        "connection to this terminal, does not stop the run: `changeover watch` shows it again, from any terminal.\n\n"
+        "connection to this terminal, does not stop the run: `changeover watch` shows it again, from any terminal; "
+        "with --read-only it has no keys that ask for anything.\n\n"
         "Left: the steps of the plan with what is done, what runs and what waits. Right, as far as the plan has it: "
-        "points per second, how busy embedder and writer are, the recall before and after a change of the storage, the "
-        "searches made all the while through the name that your application uses, and what the last catch-up pass "
-        "found. Below: the log. What you ask for (rate, batch, streams, pause, stop) is shown as asked until the engine "
-        "has taken it up.\n\n"
+        "points per second, how busy embedder and writer are, batch, streams and rate as asked for and as they are "
+        "now, why it is slower than asked, the recall before and after a change of the storage, the "
+        "searches made all the while through the name that your application uses, and what the last catch-up passes "
+        "found.\n\n"
+        "Below, by digit: 1 the log (f: all, warnings, errors; / looks for words), 2 what each write stream does, "
+        "3 what went wrong or slower and what the engine does about it, 4 the points that are left out and what to do. "
+        "The same digit again makes the pane larger, esc smaller; up and down scroll it. What you ask for (rate, "
+        "batch, streams, pause, stop) is shown as asked until the engine has taken it up.\n\n"
         "When everything is verified the run waits for you: c shows the conditions of the cutover. A plan that only "
-        "changes the configuration has no cutover."
+        "changes the configuration has no cutover.\n\n"
+        "w goes through the journal again: space plays and stands still, left and right move by one per cent of the "
+        "whole, up and down to the things that matter, s changes the speed, home and end; w comes back."
     )
     BINDINGS = bindings("run")
 
-    def __init__(self, run: RunFolder, *, just_started: bool = False) -> None:
-        super().__init__()
-        self.feed = RunFeed(run)
+    def __init__(
+        self, run: RunFolder, *, just_started: bool = False, read_only: bool = False, replay: bool = False
+    ) -> None:
+        super().__init__(run, read_only=read_only)
         self._timer: Timer | None = None
-        self._alive = False
-        now = 0.0
-        self._look_at = now
         self._patience = STARTING_S if just_started else 0.0
         self._facts: tuple[object, ...] = ()
-        self._cutover_asked: int | None = None
-        self.deployed = False
-        """Sandbox, in place: whether its application was told to search the new vector."""
+        self._player: Player | None = None
+        self._shown: RunState | None = None
+        """The state whose log is in the lower pane during a replay."""
+        self._replays_first = replay
 
     def body(self) -> Iterable[Widget]:
         yield Cell("", id="run-heading", classes="heading")
@@ -89,15 +84,24 @@ class RunScreen(WizardScreen[None]):
                 yield Cell("", id="asked", hides=True)
                 yield Cell("", id="backlog", hides=True)
                 yield Cell("", id="application", hides=True)
-        yield Log(id="log", max_lines=2000, highlight=False)
+        yield Cell("", id="slider", hides=True)
+        yield LowerPane(self.feed.plan, str(self.feed.run.path))
+
+    @property
+    def lower(self) -> LowerPane:
+        """The lower pane."""
+        return self.query_one(LowerPane)
+
+    @property
+    def state(self) -> RunState:
+        """The state that is shown: the present one, or that of the moment of the replay."""
+        return self.feed.state if self._player is None else self._player.state
 
     def on_mount(self) -> None:
         """Read what there is, then look four times a second."""
         self.query_one("#phases-pane").border_title = "steps"
         self.query_one("#now-pane").border_title = "now"
         self.query_one("#rate-row").display = plan_words.loads(self.feed.plan)
-        log = self.query_one(Log)
-        log.border_title = f"log · {self.feed.run.path}"
         self._patience_until = self.wizard_app.clock() + self._patience
         self._timer = self.set_interval(TICK_S, self.tick)
         self.call_after_refresh(self.tick)
@@ -116,7 +120,7 @@ class RunScreen(WizardScreen[None]):
         if self._timer is not None:
             self._timer.resume()
             self.tick()
-            self.call_after_refresh(self.query_one(Log).scroll_end, animate=False, immediate=True, x_axis=False)
+            self.call_after_refresh(self.lower.to_the_end)
 
     def tick(self) -> None:
         """Read the journal and the lock, and touch what changed."""
@@ -131,52 +135,60 @@ class RunScreen(WizardScreen[None]):
             self._alive = self.feed.engine_pid() is not None
             if self._alive:
                 self._patience_until = 0.0
-            self._look_at_demo()
+            self.look_at_demo()
+        if self._replays_first:
+            self._replays_first = False
+            self.action_replay()
         with self.app.batch_update():
+            if self._player is not None:
+                if self._player.plays:
+                    self._player.goes_on(TICK_S)
+                    self._show_moment()
+                return
             if lines:
-                self._write_log(lines)
+                self.lower.add(lines, self.feed.state.started_at or lines[0][0])
             self._show(new=new)
 
     # What is shown
 
-    def _write_log(self, lines: list[LogLine]) -> None:
-        begun = self.feed.state.started_at or lines[0][0]
-        log = self.query_one(Log)
-        follow = not log.has_focus or log.is_vertical_scroll_end
-        log.write_lines(run_text.log_lines(lines, begun), scroll_end=False)
-        if follow:
-            # After the refresh: the height of what was just written is not known before, nor under another screen.
-            self.call_after_refresh(log.scroll_end, animate=False, immediate=True, x_axis=False)
-
     def _show(self, *, new: bool) -> None:
-        state = self.feed.state
+        state = self.state
         begun = state.started_at
         until = self.wizard_app.clock() if self.at_work else (state.last_at or 0.0)
+        until = until if self._player is None else self._player.moment
         seconds = 0.0 if begun is None else until - begun
-        self.query_one("#run-heading", Cell).say(run_text.heading(self.feed.plan, self.standing, seconds))
-        self.query_one("#asked", Cell).say(run_text.asked(self.feed.requested, state))
+        mode = "REPLAY" if self._player is not None else "read-only" if self.only_watches else ""
+        heading = run_text.heading(self.feed.plan, self.standing, seconds, mode)
+        self.query_one("#run-heading", Cell).say(heading)
+        asked = {} if self._player is not None else self.feed.requested
+        self.query_one("#asked", Cell).say(run_text.asked(asked, state))
         if new:
-            pane = self.query_one("#phases")
-            self.query_one("#phases", Cell).say(run_text.phases(state, max(24, pane.size.width)))
-            self.query_one("#note", Cell).say(run_text.note(state))
-            self.query_one("#rate", Cell).say(run_text.rate(state))
-            spark = self.query_one(Sparkline)
-            rates = list(state.rates[-60:])
-            if spark.data != rates:
-                spark.data = rates
-            plan = self.feed.plan
-            self.query_one("#load", Cell).say(run_text.load(plan, state))
-            self.query_one("#measured", Cell).say(run_text.measured(state))
-            self.query_one("#canary", Cell).say(run_text.canary(plan, state))
-            self.query_one("#backlog", Cell).say(run_text.backlog(plan, state))
-            self._answer_about_cutover()
-        facts = (self.standing, self._waits, self.can_deploy, self.can_compare, self._alive)
+            self._show_state(state)
+            self.answer_about_cutover()
+        facts = (self.standing, self.waits, self.can_deploy, self.can_compare, self._alive, self._player is None)
         if facts != self._facts:
             self._facts = facts
             self.refresh_bindings()
             self._say_standing()
 
-    def _look_at_demo(self) -> None:
+    def _show_state(self, state: RunState) -> None:
+        plan = self.feed.plan
+        pane = self.query_one("#phases")
+        self.query_one("#phases", Cell).say(run_text.phases(state, max(24, pane.size.width)))
+        self.query_one("#note", Cell).say(run_text.note(state))
+        self.query_one("#rate", Cell).say(run_text.rate(state))
+        spark = self.query_one(Sparkline)
+        rates = list(state.rates[-60:])
+        if spark.data != rates:
+            spark.data = rates
+        self.query_one("#load", Cell).say(run_text.load(plan, state))
+        self.query_one("#measured", Cell).say(run_text.measured(state))
+        self.query_one("#canary", Cell).say(run_text.canary(plan, state))
+        self.query_one("#backlog", Cell).say(run_text.backlog(plan, state))
+        self.lower.look(state, state.started_at or 0.0)
+
+    def look_at_demo(self) -> None:
+        """Say what the sandbox's application lives through."""
         demo = self.wizard_app.demo
         if demo is None:
             return
@@ -187,17 +199,11 @@ class RunScreen(WizardScreen[None]):
         self.query_one("#application", Cell).say(run_text.application(demo.stats(), offer))
 
     @property
-    def at_work(self) -> bool:
-        """An engine works on it, or has just been started."""
-        state = self.feed.state
-        if state.status in ("finished", "stopped") and not self._alive:
-            return False
-        return self._alive or self.wizard_app.clock() < self._patience_until
-
-    @property
     def standing(self) -> str:
         """Where the run stands, in words."""
-        state = self.feed.state
+        state = self.state
+        if self._player is not None:
+            return {"new": "not begun", "ready": "ready for the cutover"}.get(state.status, state.status)
         if state.status == "finished":
             return "finished"
         if self.at_work:
@@ -205,192 +211,171 @@ class RunScreen(WizardScreen[None]):
             return words.get(state.status, state.status)
         return "stopped" if state.status == "stopped" else "interrupted"
 
-    @property
-    def _waits(self) -> bool:
-        step = self.feed.state.current
-        return step is not None and step.kind == "await-cutover" and self.at_work
-
-    @property
-    def _in_place(self) -> bool:
-        return any(isinstance(step, SwitchApplication) for step in self.feed.plan.steps)
-
-    @property
-    def can_deploy(self) -> bool:
-        """Sandbox: the application can take up its new configuration now, where it does not do so by itself."""
-        if self.wizard_app.demo is None or self.deployed:
-            return False
-        job = self.feed.plan.job
-        if not plan_words.loads(self.feed.plan):
-            return self.feed.state.status == "finished"
-        moved = self.feed.state.cutover is not None or self._waits
-        return moved and (self._in_place or job.target_vector in job.carry.values())
-
-    @property
-    def can_compare(self) -> bool:
-        """Whether there is a new side to ask: the step that makes it has begun."""
-        begun = any(s.kind in BEGUN_BY and s.status != "waiting" for s in self.feed.state.steps)
-        return begun or bool(self.feed.plan.follows)
-
     def _say_standing(self) -> None:
         state = self.feed.state
+        go_on = "Nothing can be asked for from here." if self.only_watches else "e starts it again where it was."
         match self.standing:
+            case _ if self._player is not None:
+                self.tell("This is how it went. Up and down go to what matters; w comes back.")
             case "finished":
                 offer = "d deploys the application's change; " if self.can_deploy else ""
-                self.tell(f"{state.finished.summary if state.finished else 'finished'}. {offer}Enter: the summary.")
-            case "ready for the cutover":
-                self.tell("READY: every condition is met. c shows them; a typed name cuts over.")
+                words = state.finished.summary if state.finished else "finished"
+                self.tell(f"{words}. {offer}Enter: the summary. w: how it went.")
             case "stopped":
                 reason = state.stopped.reason if state.stopped else "no reason given"
-                self.fail(f"the engine stopped: {reason}. e starts it again where it was.")
+                self.fail(f"the engine stopped: {reason}. {go_on}")
             case "interrupted":
-                self.fail("no engine works on this run and none said why; e starts it again where it was.")
+                self.fail(f"no engine works on this run and none said why. {go_on}")
+            case _ if self.locked:
+                self.tell("This window only watches: the run's folder cannot be written by you.")
+            case _ if self.read_only:
+                self.tell("This window only watches. q leaves; the engine goes on.")
+            case "ready for the cutover":
+                self.tell("READY: every condition is met. c shows them; a typed name cuts over.")
             case "paused":
                 self.tell(f"Paused ({state.paused}). p lets it go on.")
-            case _ if self._waits:
+            case _ if self.waits:
                 self.tell("The run waits for the cutover, and not every condition is met yet; c shows them.")
             case _:
                 self.tell("The engine is a process of its own: q leaves it running, S asks it to stop.")
 
-    # What can be asked
+    # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only keys that work now are shown and taken."""
-        state = self.feed.state
-        if action == "summary":
-            return state.status == "finished"
-        if action == "cutover":
-            return self._waits
-        if action == "engine":
-            return not self.at_work and state.status != "finished"
-        if action == "deploy":
-            return self.can_deploy
-        if action == "compare":
-            return self.can_compare
-        if action in ("pause", "rate", "batch", "streams", "stop", "resume"):
-            if not self.at_work or state.status == "finished":
-                return False
-            if action in ("pause", "resume"):
-                return (action == "resume") == (state.status == "paused")
-            # Nothing is loaded while the run waits for the cutover, or where only the configuration changes.
-            return action == "stop" or not (self._waits or not plan_words.loads(self.feed.plan))
+        replays, large = self._player is not None, self.has_class("-large")
+        searching = self.is_mounted and self.lower.searching
+        match action:
+            case "keep":
+                return searching
+            case _ if action in REPLAYS:
+                return replays and not searching
+            case "scroll":  # during a replay the arrows go through time
+                return not replays or abs(float(str(parameters[0]))) >= 1
+            case "replay":
+                return not replays and self.feed.state.started_at is not None and not self.at_work
+            case "level" | "search":
+                # Beside the keys of a run there is room for these only on a large terminal.
+                return self.lower.shows == "log" and (large or self.size.width >= 100)
+            case "smaller":
+                return large and not searching
+            case _ if action in ASKS:
+                beside = action in ("pause", "resume", "stop", "summary") or not large
+                return not replays and not searching and beside and self.can_ask(action)
         return True
 
-    def _ask(self, verb: Verb, value: float | int | str | None = None) -> int | None:
-        try:
-            return self.feed.ask(verb, value)
-        except OSError as error:
-            self.fail(f"{self.feed.run.control}: cannot write the request: {error.strerror}")
-            return None
+    def action_pane(self, number: int) -> None:
+        """Show that pane; larger where it is shown already, or where a terminal is too low to read it."""
+        same = self.lower.shows == PANES[number - 1]
+        self._large(same or self.has_class("-large") or self.size.height < 32)
+        self.lower.show(PANES[number - 1])
+        self._show(new=True)
 
-    def action_pause(self) -> None:
-        """Ask for a pause."""
-        self._ask("pause")
-
-    def action_resume(self) -> None:
-        """Ask it to go on."""
-        self._ask("resume")
-
-    def action_rate(self) -> None:
-        """Ask for another limit of points per second."""
-        self._retune("rate")
-
-    def action_batch(self) -> None:
-        """Ask for another batch size."""
-        self._retune("batch")
-
-    def action_streams(self) -> None:
-        """Ask for another number of streams."""
-        self._retune("streams")
-
-    def _retune(self, verb: Verb) -> None:
-        title, bounds, least, most = NUMBERS[verb]
-        metrics = self.feed.state.metrics
-        now = getattr(metrics, verb) if metrics is not None else None
-        screen = NumberScreen(title=title, bounds=bounds, now=now, least=least, most=most)
-        self.app.push_screen(screen, lambda value: None if value is None else self._asked_for(verb, value))
-
-    def _asked_for(self, verb: Verb, value: int) -> None:
-        self._ask(verb, value)
-
-    def action_stop(self) -> None:
-        """Ask for a stop, once the word is typed."""
-        screen = TypedScreen(
-            stage="run",
-            heading="Stop the engine?",
-            said=(
-                "It finishes the requests under way, writes its checkpoint and ends. What is there stays as it is;"
-                " your application is not affected.",
-                "The run can be started again where it stopped, here or with `changeover resume`.",
-            ),
-            word="stop",
-            ask="Type stop",
-        )
-        self.app.push_screen(screen, self._stop)
-
-    def _stop(self, typed: bool | None) -> None:
-        if typed:
-            self._ask("stop")
-
-    def action_engine(self) -> None:
-        """Start the engine again."""
-        try:
-            self.feed.start_engine(self.wizard_app.run_environ)
-        except (ChangeoverError, OSError) as error:
-            self.fail(error)
-            return
-        self._patience_until = self.wizard_app.clock() + STARTING_S
-        self._look_at = 0.0
-        self.tell("The engine was started; it goes on where it stopped.")
-
-    def action_cutover(self) -> None:
-        """Show the conditions."""
-        from changeover_tui.screens.cutover import CutoverScreen
-
-        self.app.push_screen(CutoverScreen(self), self._cutover_sent)
-
-    def _cutover_sent(self, sent: bool | None) -> None:
-        if sent:
-            self._cutover_asked = self._ask("cutover")
-            self.tell("Asked for the cutover; the engine looks at every condition once more before it goes on.")
-
-    def _answer_about_cutover(self) -> None:
-        if self._cutover_asked is None:
-            return
-        refused = self.feed.refusal(self._cutover_asked)
-        if refused is None:
-            return
-        self._cutover_asked = None
-        if refused:
-            self.fail(f"the engine refused the cutover: {refused}")
-        else:
-            self.tell("The engine took the cutover up.")
-
-    def action_compare(self) -> None:
-        """Ask a query on both sides."""
-        from changeover_tui.screens.compare import CompareScreen
-
-        self.app.push_screen(CompareScreen(self.feed.run))
-
-    def action_deploy(self) -> None:
-        """Sandbox: the application's deployment that is the cutover in place."""
-        self.tell("Deploying the application's new configuration …")
-        self.in_background(self._deploy(), "deploy")
-
-    async def _deploy(self) -> None:
-        demo = self.wizard_app.demo
-        assert demo is not None
-        await asyncio.to_thread(demo.deploy_new)
-        self.deployed = True
-        self.tell("The sandbox's application searches the new vector now.")
-        self._look_at_demo()
+    def action_next_pane(self) -> None:
+        """Show the next pane."""
+        self.lower.cycle()
+        self._show(new=True)
         self.refresh_bindings()
 
-    def action_summary(self) -> None:
-        """What came out."""
-        from changeover_tui.screens.summary import SummaryScreen
+    def action_smaller(self) -> None:
+        """The pane gives the room back."""
+        self._large(False)
+        self.lower.show("log")
+        self._show(new=True)
 
-        self.app.push_screen(SummaryScreen(self.feed))
+    def _large(self, large: bool) -> None:
+        self.set_class(large, "-large")
+        self.refresh_bindings()
 
-    def action_quit(self) -> None:
-        """Detach; say what goes on."""
-        self.wizard_app.detach(self.feed, at_work=self.at_work)
+    def action_scroll(self, pages: float) -> None:
+        """Scroll the lower pane."""
+        self.lower.scroll(pages)
+
+    def action_level(self) -> None:
+        """All lines of the log, warnings, or errors."""
+        self.lower.next_level()
+
+    def action_search(self) -> None:
+        """Look for words in the log."""
+        self.lower.begin_search()
+        self.refresh_bindings()
+
+    def action_keep(self) -> None:
+        """Keep what is looked for."""
+        self.lower.end_search(self.lower.query_one(Input).value)
+        self.refresh_bindings()
+
+    def action_back(self) -> None:
+        """End the search, or the replay, or go back to the first screen."""
+        if self.lower.searching:
+            self.lower.end_search(None)
+            self.refresh_bindings()
+        elif self.has_class("-large"):
+            self.action_smaller()
+        elif self._player is not None:
+            self.action_end()
+        else:
+            super().action_back()
+
+    # The replay
+
+    def action_replay(self) -> None:
+        """Go through the journal again."""
+        try:
+            replay = self.feed.replay()
+        except OSError as error:
+            self.fail(f"{self.feed.run.journal}: cannot read the journal: {error}")
+            return
+        self._player, self._shown = Player(replay), None
+        self._player.play_or_pause()
+        self._show_moment()
+
+    def action_end(self) -> None:
+        """Back to how it stands now."""
+        self._player = None
+        self.query_one("#slider", Cell).say("")
+        state = self.feed.state
+        self.lower.begin_anew(state.log, state.started_at or 0.0)
+        self._show(new=True)
+
+    def action_play(self) -> None:
+        """Play or stand still."""
+        if self._player is not None:
+            self._player.play_or_pause()
+            self._show_moment()
+
+    def action_seek(self, steps: int) -> None:
+        """Back or forth by so many per cent of the whole."""
+        if self._player is not None:
+            self._player.step(steps)
+            self._show_moment()
+
+    def action_mark(self, forward: bool) -> None:
+        """To the next or last thing that matters."""
+        if self._player is not None:
+            self._player.plays = False
+            self._player.to_mark(forward)
+            self._show_moment()
+
+    def action_faster(self) -> None:
+        """Another speed."""
+        if self._player is not None:
+            self._player.faster()
+            self._show_moment()
+
+    def _show_moment(self) -> None:
+        player = self._player
+        assert player is not None
+        state = player.state
+        self.query_one("#slider", Cell).say(run_text.slider(player, self.size.width))
+        if state is not self._shown:
+            lines = None if self._shown is None else lines_since(self._shown.log, state.log)
+            if lines is None:
+                self.lower.begin_anew(state.log, state.started_at or 0.0)
+            elif lines:
+                self.lower.add(lines, state.started_at or lines[0][0])
+            self._shown = state
+        self._show(new=True)
+
+
+__all__ = ["LogLine", "RunScreen"]

@@ -105,7 +105,14 @@ def _watch(options: argparse.Namespace, environ: dict[str, str]) -> int:
     if wants_screens(options, environ):
         from changeover_tui.app import run_wizard
 
-        return run_wizard(None, environ, start="watch", run=folder)
-    from changeover_tui.plain import attend
+        return run_wizard(None, environ, start="watch", run=folder, read_only=options.read_only, replay=options.replay)
+    from changeover_tui.plain import attend, follow
+    from changeover_tui.runner import writable
 
+    if options.replay:
+        return follow.retell(folder, out)
+    if options.read_only or not writable(folder):
+        why = "" if options.read_only else ": the run's folder cannot be written by you"
+        say(f"read-only{why}; nothing is asked for from here")
+        return attend.attend(folder, say, watches=True)
     return attend.attend(folder, say, on_ready=attend.tell_how(folder, say))

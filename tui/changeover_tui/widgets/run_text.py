@@ -11,23 +11,27 @@ from changeover.engine.state import RunState, StepState, eta_s
 from changeover.plan.model import Plan
 from changeover_tui import plan_words
 from changeover_tui.theme import glyph
-from changeover_tui.words import bar, duration, elapsed, one_line, percent, plural
+from changeover_tui.words import bar, duration, elapsed, hang, one_line, percent, plural
 
 if TYPE_CHECKING:
     from changeover.sandbox.application import Stats
+    from changeover_tui.player import Player
 
 Part = str | tuple[str, str]
 STALE_S = 3.0
+INDENT = 9
+"""Of what goes on under the time of a line of the log."""
 ASKABLE = ("rate", "batch", "streams")
 
 
-def heading(plan: Plan, standing: str, seconds: float) -> Content:
-    """Route, from and to, where it stands, and for how long it runs."""
+def heading(plan: Plan, standing: str, seconds: float, mode: str = "") -> Content:
+    """Route, from and to, where it stands, for how long it runs, and whether one can only watch."""
     return Content.assemble(
         (f"{plan_words.kind(plan)} ", "$foreground-muted"),
         (one_line(plan_words.where(plan, glyph("arrow")), 60), "bold"),
         ("  " + standing.upper(), "bold $accent"),
         (f"  {elapsed(seconds)}", "$foreground-muted"),
+        (f"  {mode}" if mode else "", "bold $text-warning"),
     )
 
 
@@ -81,31 +85,40 @@ def rate(state: RunState) -> str:
 
 
 def load(plan: Plan, state: RunState) -> Content:
-    """Embedder where there is one, writer, batch, streams, rate, and why it goes slower than asked."""
+    """Embedder where there is one, writer, what was asked for and what is in force, and why it goes slower than asked."""
     if not plan_words.loads(plan):
         return Content("")
     metrics = fresh(state)
     lane = plan_words.embedder(plan)
-    if metrics is None:
-        return Content((f"{lane:8} idle\n" if lane else "") + "writer   idle")
-    limit = "no limit" if not metrics.rate else f"at most {metrics.rate:,.0f}/s"
     parts: list[Part] = []
     if lane:
-        parts.append(f"{lane:8} {percent(metrics.embed_busy):>5} busy {_bar(metrics.embed_busy)}\n")
-    parts += [
-        f"writer   {percent(metrics.write_busy):>5} busy {_bar(metrics.write_busy)}\n",
-        f"batch {_of(metrics.batch, metrics.batch_asked)} streams {_of(metrics.streams, metrics.streams_asked)} {limit}",
-    ]
+        parts.append(_busy(lane, None if metrics is None else metrics.embed_busy))
+    parts.append(_busy("writer", None if metrics is None else metrics.write_busy))
+    parts += _pace(plan, state, metrics)
     if state.tokens and plan.estimate.tokens:
         parts.append(f"\n{state.tokens:,} of about {plan.estimate.tokens:,} tokens billed")
-    if metrics.throttle:
-        parts.append((f"\n{one_line(metrics.throttle, 120)}", "$text-warning"))
+    if metrics is not None and metrics.throttle:
+        parts.append((f"\n{one_line(metrics.throttle, 100)}", "$text-warning"))
     return Content.assemble(*parts)
 
 
-def _of(now: int, wanted: int) -> str:
-    """The number in force, and the one asked for where that is another."""
-    return f"{now:,} of {wanted:,}" if wanted and wanted != now else f"{now:,}"
+def _busy(name: str, share: float | None) -> str:
+    return f"{name:8} idle\n" if share is None else f"{name:8} {percent(share):>5} busy {_bar(share)}\n"
+
+
+def _pace(plan: Plan, state: RunState, metrics: Metrics | None) -> list[Part]:
+    """Batch, streams and rate as asked for, by the plan or by a person since, and as they are now."""
+    wanted: dict[str, float] = {"batch": plan.job.batch, "streams": plan.job.streams, "rate": plan.job.rate or 0.0}
+    for one in state.asked:
+        if one.verb in wanted and not one.refused and isinstance(one.value, int | float):
+            wanted[one.verb] = one.value
+    limit = f"{wanted['rate']:,.0f}/s" if wanted["rate"] else "no limit"
+    now = ("-", "-", "-")
+    if metrics is not None:
+        now = (f"{metrics.batch:,}", f"{metrics.streams:,}", f"{metrics.points_per_s:,.0f}/s")
+    rows = (("", "batch", "streams", "rate"), ("asked", f"{wanted['batch']:,.0f}", f"{wanted['streams']:.0f}", limit))
+    lines = [f"{name:8} {batch:>5} {streams:>7} {rate:>9}" for name, batch, streams, rate in (*rows, ("now", *now))]
+    return [(f"{lines[0]}\n", "$foreground-muted"), "\n".join(lines[1:])]
 
 
 def asked(requested: dict[str, tuple[int, float | int | str | None]], state: RunState) -> Content:
@@ -157,8 +170,20 @@ def _pass(plan: Plan, state: RunState) -> str:
     words = f"catch-up pass {found.number}: {found.total:,} behind"
     if not found.total:
         return words
-    words += f"\n{found.new:,} new, {found.edited:,} edited, {found.payload:,} payload, {found.deleted:,} deleted"
+    words += f"{trend(state)}\n{found.new:,} new, {found.edited:,} edited, {found.payload:,} payload, {found.deleted:,} deleted"
     return words + (f", {found.missing:,} missing" if found.missing else "")
+
+
+def trend(state: RunState) -> str:
+    """How it goes with what the passes of this step find: `falling: 57, 12, 3`; nothing before a second pass."""
+    step = state.passes[-1].step if state.passes else ""
+    totals = [one.total for one in state.passes if one.step == step][-3:]
+    if len(totals) < 2:
+        return ""
+    before, last = totals[-2:]
+    word = "falling" if last < before else "rising" if last > before else "steady"
+    way = f" {glyph('arrow')} ".join(f"{total:,}" for total in totals)
+    return f"\n{word}: {way}"
 
 
 def measured(state: RunState) -> str:
@@ -175,19 +200,40 @@ def application(stats: Stats | None, offer: str) -> str:
         return offer
     writes = stats.inserts + stats.edits + stats.payload_edits + stats.deletes + stats.reinserts
     lines = [
-        "the sandbox's application:",
-        f"{stats.searches:,} searches, {stats.failed_searches:,} failed",
-        f"{writes:,} writes, {stats.failed_writes:,} failed",
+        f"app: {stats.searches:,} searches, {stats.failed_searches:,} failed",
+        f"     {writes:,} writes, {stats.failed_writes:,} failed",
     ]
     if stats.searching_with:
         lines.append(f"searches with {one_line(stats.searching_with, 24)}")
     return "\n".join([*lines, offer] if offer else lines)
 
 
-def log_lines(lines: list[tuple[float, str, str]], begun: float) -> list[str]:
-    """Log lines with the time since the run began; the level as a word where it is not plain information."""
+def log_lines(lines: list[tuple[float, str, str]], begun: float, width: int) -> list[str]:
+    """Log lines with the time since the run began, wrapped; the level as a word where it is not plain information."""
     words = {"warning": "WARN ", "error": "ERROR "}
-    return [f"{elapsed(at - begun)} {words.get(level, '')}{one_line(text)}" for at, level, text in lines]
+    found: list[str] = []
+    for at, level, text in lines:
+        line = f"{elapsed(at - begun)} {words.get(level, '')}{one_line(text)}"
+        found += [line] if len(line) <= width else hang(line, INDENT, width, first=0).split("\n")
+    return found
+
+
+def slider(player: Player, width: int) -> Content:
+    """Where a replay stands: the way with the beginnings of its steps, the time, the speed."""
+    replay = player.replay
+    times = f"{elapsed(player.moment - replay.begun)} of {elapsed(replay.ended - replay.begun)}"
+    room = max(10, width - len(times) - 22)
+    span = max(1e-9, replay.ended - replay.begun)
+    way = [glyph("way")] * room
+    for at in replay.steps:
+        way[min(room - 1, int((at - replay.begun) / span * room))] = glyph("mark")
+    way[min(room - 1, int(player.share * room))] = glyph("lit")
+    return Content.assemble(
+        (f" {'PLAYS ' if player.plays else 'STANDS'} ", "bold $accent"),
+        "".join(way),
+        (f" {times} ", "bold"),
+        (f"{player.speed:,}x", "$foreground-muted"),
+    )
 
 
 def lamps(state: RunState) -> Content:
