@@ -110,7 +110,7 @@ def test_the_plain_end_says_what_was_measured(which: str, tmp_path: Path) -> Non
     after = "after: recall@10 0.941, 2.1 ms; 0.992 with rescore, oversampling 2"
     assert (after in said) == (which == "quantization")
     assert "way back: " in said
-    assert title_of(run) == f"{plan_words.kind(run.plan())}: {WHERE[which]}"
+    assert title_of(run.plan()) == f"{plan_words.kind(run.plan())}: {WHERE[which]}"
 
 
 async def running(which: str, until: str, pilot: Pilot[int], *keys: str) -> None:

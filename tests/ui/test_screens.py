@@ -79,10 +79,9 @@ def engine(run: RunFolder) -> Any:
 
 
 @each_size
-async def test_start(size: Size, check: Check, run: RunFolder) -> None:
-    stories.Story(run).loading()
+async def test_start(size: Size, check: Check) -> None:
     async with showing(None, size) as pilot:
-        await check(pilot.app, "start/runs")
+        await check(pilot.app, "start/empty")
 
 
 @each_size

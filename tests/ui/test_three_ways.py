@@ -237,6 +237,7 @@ WITHOUT_A_SCREEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "app.focus_previous"): (Needless("there are no panes"),),
     ("", "copy_text"): (Needless("the terminal's own copying works on lines"),),
     ("start", "choose"): (Said("What do you want to do?"), Verb("demo --plain"), Verb("runs")),
+    ("start", "resume_run"): (Deed("resume"), Verb("resume RUN")),
     ("connect", "submit"): (Said("REST address of your cluster"), Verb("inspect --url http://localhost:6333")),
     ("collections", "choose"): (Said("Which collection?"), Verb("inspect docs")),
     ("collections", "reload"): (Word("back"), Verb("inspect")),

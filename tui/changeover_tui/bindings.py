@@ -39,7 +39,11 @@ EVERYWHERE = (
 )
 
 KEYS: dict[str, tuple[Key, ...]] = {
-    "start": (Key("enter", "choose", "Choose", "Take the marked row; a digit marks a row."), QUIT),
+    "start": (
+        Key("enter", "choose", "Choose", "Take the marked row; a digit marks a row."),
+        Key("r", "resume_run", "Resume", "Start the engine of the marked run where it stopped, and watch it."),
+        QUIT,
+    ),
     "connect": (
         Key("enter", "submit", "Connect", "Open the connection and list the collections; reading only."),
         Key("tab", "app.focus_next", "Next field", "Go to the next field."),

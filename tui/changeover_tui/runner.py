@@ -7,16 +7,15 @@ from collections.abc import Mapping
 
 from changeover.engine import control, launch
 from changeover.engine import state as run_state
-from changeover.engine.folder import RunFolder, runs
+from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Tail, read_all
 from changeover.engine.replay import Replay
 from changeover.engine.state import RunState
-from changeover.errors import ChangeoverError, ExitCode
+from changeover.errors import ExitCode
+from changeover.plan.model import Plan
 from changeover_tui import plan_words
 
 LogLine = tuple[float, str, str]
-RECENT = 5
-"""How many runs the start offers."""
 
 
 class RunFeed:
@@ -81,32 +80,9 @@ def writable(run: RunFolder) -> bool:
     return os.access(run.control if run.control.exists() else run.path, os.W_OK)
 
 
-def title_of(run: RunFolder) -> str:
+def title_of(plan: Plan) -> str:
     """A run in a few words: route, from, to."""
-    plan = run.plan()
     return f"{plan_words.kind(plan)}: {plan_words.where(plan)}"
-
-
-def recent(environ: Mapping[str, str]) -> tuple[tuple[RunFolder, str, str], ...]:
-    """The newest runs of this machine that can be read: folder, title, standing."""
-    found: list[tuple[RunFolder, str, str]] = []
-    for run in runs(environ):
-        try:
-            found.append((run, title_of(run), standing(run, run.state())))
-        except (ChangeoverError, OSError, KeyError):
-            continue
-        if len(found) == RECENT:
-            break
-    return tuple(found)
-
-
-def standing(run: RunFolder, state: RunState) -> str:
-    """Where a run stands in one word or two; an engine that died without a word is `interrupted`."""
-    if state.status == "finished":
-        return "finished"
-    if launch.running_pid(run) is not None:
-        return {"paused": "paused", "ready": "ready for the cutover"}.get(state.status, "running")
-    return "stopped" if state.status == "stopped" else "interrupted"
 
 
 def parting(feed: RunFeed, *, at_work: bool, sandbox: bool) -> tuple[str, int]:

@@ -19,6 +19,7 @@ _NEEDED = (
 """What the reader of answers says of a number -> what a person is told."""
 
 __all__ = [
+    "ago",
     "bar",
     "clean",
     "duration",
@@ -68,6 +69,13 @@ def duration(seconds: float | None) -> str:
             rest = whole % span // part
             return f"{whole // span} {unit} {rest} {smaller}" if rest else f"{whole // span} {unit}"
     return f"{whole} s"
+
+
+def ago(seconds: float) -> str:
+    """Seconds in the largest unit alone: `4 min ago`."""
+    whole = max(0, int(seconds))
+    unit, span = next(((u, s) for u, s in (("d", 86400), ("h", 3600), ("min", 60)) if whole >= s), ("s", 1))
+    return f"{whole // span} {unit} ago"
 
 
 def elapsed(seconds: float) -> str:

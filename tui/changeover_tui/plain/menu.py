@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from changeover.afterwards.offers import why_not
+from changeover.afterwards.standing import at
+from changeover.errors import UsageError
 from changeover_tui.plain.aid import Quit
 from changeover_tui.plain.prompts import InputEndedError, Option, Prompts
-from changeover_tui.runner import standing, title_of
+from changeover_tui.runner import title_of
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
-    from changeover.engine.state import RunState
 
 LEAVE = "leave"
 ATTEND = "attend"
 """Following with the question for the cutover; the only deed that is no verb."""
-Why = Callable[["RunState", str], str]
-"""State and standing -> why it cannot be done now, or ""."""
+Why = Callable[["RunFolder", str], str]
+"""Run and standing -> why it cannot be done now, or ""."""
 
 
 class Deed(NamedTuple):
@@ -29,23 +31,27 @@ class Deed(NamedTuple):
     closed: Why
 
 
-def _at_work(state: RunState, where: str) -> str:
-    return "" if where in ("running", "paused", "ready for the cutover") else f"the run is {where}"
+def _at_work(run: RunFolder, where: str) -> str:
+    return "" if where in ("running", "paused", "ready") else f"the run is {where}"
 
 
-def _resumable(state: RunState, where: str) -> str:
+def _resumable(run: RunFolder, where: str) -> str:
     return "" if where in ("stopped", "interrupted") else f"the run is {where}"
 
 
-def _finished(state: RunState, where: str) -> str:
-    return "" if where == "finished" else f"the run is {where}"
+def _back(run: RunFolder, where: str) -> str:
+    return why_not("back", run)
 
 
-def _paused(state: RunState, where: str) -> str:
+def _cleanup(run: RunFolder, where: str) -> str:
+    return why_not("cleanup", run)
+
+
+def _paused(run: RunFolder, where: str) -> str:
     return "" if where == "paused" else f"the run is {where}"
 
 
-def _always(state: RunState, where: str) -> str:
+def _always(run: RunFolder, where: str) -> str:
     return ""
 
 
@@ -57,20 +63,22 @@ DEEDS = (
     Deed("stop", "ask the engine to stop; it can be started again", ("control", "RUN", "stop"), _at_work),
     Deed("compare", "ask queries on the old and the new side", ("compare", "RUN", "--vote"), _always),
     Deed("report", "write the report and say where it is", ("report", "RUN"), _always),
-    Deed("rollback", "go back: the plan first, then a typed name", ("rollback", "RUN"), _finished),
-    Deed("cleanup", "remove the old side: the plan first, then a typed name", ("cleanup", "RUN"), _finished),
+    Deed("rollback", "go back: the plan first, then a typed name", ("rollback", "RUN"), _back),
+    Deed("cleanup", "remove the old side: the plan first, then a typed name", ("cleanup", "RUN"), _cleanup),
 )
 
 
 def ask(run: RunFolder, prompts: Prompts) -> Deed | None:
     """The deed that is chosen; None to leave. Raises BackError where the walk said that back leads somewhere."""
-    state = run.state()
-    where = standing(run, state)
-    options = [Option(value=deed.name, label=deed.label, closed=deed.closed(state, where)) for deed in DEEDS]
+    seen = at(run)
+    if seen.plan is None or seen.standing is None:
+        raise UsageError(f"{run.path}: {seen.broken}")
+    where = seen.standing.word
+    options = [Option(value=deed.name, label=deed.label, closed=deed.closed(run, where)) for deed in DEEDS]
     options.append(Option(value=LEAVE, label="leave; an engine that runs goes on"))
     proposed = LEAVE if where == "finished" else next(o.value for o in options if not o.closed)
     try:
-        chosen = prompts.choose(f"{title_of(run)} ({where}). What now?", options, proposed)
+        chosen = prompts.choose(f"{title_of(seen.plan)} ({seen.standing.words}). What now?", options, proposed)
     except (InputEndedError, Quit):
         return None
     return next((deed for deed in DEEDS if deed.name == chosen), None)

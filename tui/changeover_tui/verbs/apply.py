@@ -89,22 +89,9 @@ def _same_cluster(planned: Access, options: argparse.Namespace) -> None:
 
 
 def _resume(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
-    from changeover.cluster.address import resolve
-    from changeover.engine.control import ask
-    from changeover.engine.desk import ACCEPTED_LATER
+    from changeover.afterwards.resume import resume
     from changeover.engine.folder import find
-    from changeover.engine.launch import start
 
     folder = find(options.name, environ)
-    if folder.state().status == "finished":
-        raise BlockedError(f"{folder.name}: the run is finished; `changeover report {folder.name}` writes its report")
-    resolve(folder.plan().job.access, environ)
-    if options.spend is not None:
-        ask(folder.control, "spend", options.spend)
-    unknown = sorted(set(options.accept) - set(ACCEPTED_LATER))
-    if unknown:
-        raise UsageError(f"--accept {', '.join(unknown)}: only {' and '.join(ACCEPTED_LATER)} can be accepted here")
-    for code in options.accept:
-        ask(folder.control, "accept", code)
-    start(folder, environ)
+    resume(folder, environ, accept=tuple(options.accept), spend=options.spend)
     return folder

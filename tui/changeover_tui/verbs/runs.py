@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from changeover.errors import ChangeoverError, ExitCode
+from changeover.errors import ExitCode
+from changeover.safe_text import clean
 from changeover_tui.verbs.common import out, out_bytes, say, wants_screens
 
 if TYPE_CHECKING:
-    from changeover.engine.folder import RunFolder
+    from changeover.afterwards.standing import Seen
     from changeover.engine.state import RunState
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One run in the list; `age_s` is since its first event, or None before one."""
+    """One run in the list; `age_s` is since it began. `state` is a word, `words` say more."""
 
     name: str
     route: str
     collection: str
     state: str
+    words: str
     progress: str
     age_s: float | None
     path: str
+    window_s: float | None = None
+    """Until the way back closes by itself, where one is open."""
 
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
@@ -34,16 +37,17 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
 
 def _list(options: argparse.Namespace, environ: dict[str, str]) -> int:
-    from changeover.engine.folder import runs
+    from changeover.afterwards.standing import Runs
+    from changeover.engine.folder import runs_root
     from changeover.words import duration
     from changeover_tui.verbs.inspect import table
 
     rows = []
-    for folder in runs(environ):
-        try:
-            rows.append(row_of(folder))
-        except (ChangeoverError, OSError, KeyError) as error:
-            say(f"{folder.path}: cannot be read: {error}")
+    for one in Runs(runs_root(environ)).look():
+        if one.broken:
+            say(f"{one.folder.path}: cannot be read: {one.broken}")
+        else:
+            rows.append(row_of(one))
     if options.json:
         out_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=2))
         return int(ExitCode.DONE)
@@ -53,7 +57,14 @@ def _list(options: argparse.Namespace, environ: dict[str, str]) -> int:
     for line in table(
         head,
         [
-            (r.name, r.route, r.collection, r.state, r.progress, "" if r.age_s is None else duration(r.age_s))
+            (
+                r.name,
+                r.route,
+                r.collection,
+                clean(r.words, 60),
+                r.progress,
+                "" if r.age_s is None else duration(r.age_s),
+            )
             for r in rows
         ],
     ):
@@ -61,31 +72,23 @@ def _list(options: argparse.Namespace, environ: dict[str, str]) -> int:
     return int(ExitCode.DONE)
 
 
-def row_of(folder: RunFolder) -> Row:
+def row_of(one: Seen) -> Row:
     """A run as its journal tells it now."""
     from changeover.plan.text import purpose
 
-    plan, state = folder.plan(), folder.state()
+    assert one.plan is not None and one.state is not None and one.standing is not None
+    window = one.standing.window
     return Row(
-        name=folder.name,
-        route=purpose(plan).partition(" of ")[0],
-        collection=plan.job.name_in_use,
-        state=standing(folder, state),
-        progress=_progress(state),
-        age_s=None if state.started_at is None else max(0.0, time.time() - state.started_at),
-        path=str(folder.path),
+        name=one.folder.name,
+        route=purpose(one.plan).partition(" of ")[0],
+        collection=one.plan.job.name_in_use,
+        state=one.standing.word,
+        words=one.standing.words,
+        progress=_progress(one.state),
+        age_s=one.age_s,
+        path=str(one.folder.path),
+        window_s=None if window is None else window.left_s,
     )
-
-
-def standing(folder: RunFolder, state: RunState) -> str:
-    """finished, running, paused, ready, stopped, or interrupted: an engine that died without a word."""
-    from changeover.engine.launch import running_pid
-
-    if state.status == "finished":
-        return "finished"
-    if running_pid(folder) is not None:
-        return state.status if state.status in ("paused", "ready") else "running"
-    return "stopped" if state.status in ("stopped", "new") else "interrupted"
 
 
 def _progress(state: RunState) -> str:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from changeover_tui.plain.prompts import Prompts
 
 
+RECENT = 9
+"""How many runs the start offers."""
+
+
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Open the wizard; with a URL at its collections, else at the start."""
     access = access_given(options, environ)
@@ -34,15 +38,22 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
 def _from_the_start(person: Prompts, environ: dict[str, str]) -> int:
     """The sandbox, a cluster, or a run that exists already: what the first screen offers."""
+    from changeover.afterwards.standing import Runs
+    from changeover.engine.folder import runs_root
     from changeover_tui.plain import walk
     from changeover_tui.plain.prompts import Option
-    from changeover_tui.runner import recent
+    from changeover_tui.runner import title_of
 
-    found = recent(environ)
+    found = {str(one.folder.path): one for one in Runs(runs_root(environ)).look(most=RECENT)}
     options = [
         Option(value="sandbox", label="try it on the sandbox: an embedded cluster, no network, no account"),
         Option(value="connect", label="connect to a Qdrant cluster; it is read, nothing is written before your yes"),
-        *(Option(value=str(one.path), label=f"{title}: {words}, {one.name}") for one, title, words in found),
+        *(
+            Option(value=path, label=f"{title_of(one.plan)}: {one.standing.words}, {one.folder.name}")
+            if one.plan is not None and one.standing is not None
+            else Option(value=path, label=one.folder.name, closed=f"broken: {one.broken}")
+            for path, one in found.items()
+        ),
     ]
     person.aid.at(
         "Changeover takes a Qdrant collection from one embedding model to another without losing a point, a write or a"
@@ -55,7 +66,7 @@ def _from_the_start(person: Prompts, environ: dict[str, str]) -> int:
     if chosen == "connect":
         made, code = walk.wizard(None, environ, person, say)
         return what_next(made, code, person, environ)
-    return what_next(next(one for one, _, _ in found if str(one.path) == chosen), int(ExitCode.DONE), person, environ)
+    return what_next(found[chosen].folder, int(ExitCode.DONE), person, environ)
 
 
 def what_next(folder: RunFolder, code: int, person: Prompts, environ: dict[str, str]) -> int:

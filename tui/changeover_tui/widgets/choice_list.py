@@ -42,6 +42,11 @@ class ChoiceList(Rows):
         return self._rows[index] if index is not None and index < len(self._rows) else None
 
     @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows."""
+        return self._rows
+
+    @property
     def lines(self) -> int:
         """Lines that all rows take at the present width."""
         return sum(self._prompt(index, False).plain.count("\n") + 1 for index in range(len(self._rows)))
