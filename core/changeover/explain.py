@@ -1,4 +1,4 @@
-"""Every question, choice, route, finding and exit code in words."""
+"""Every question, choice, route, finding, exit code and word of the field, explained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from changeover.checks.registry import CHECKS
 from changeover.decision.questions import KEYS, QUESTIONS
 from changeover.errors import EXIT_MEANING, UsageError
+from changeover.glossary import TERMS, term
 
 ROUTES = {
     "in-place": (
@@ -85,7 +86,8 @@ VERDICTS = {
 
 def topics() -> Mapping[str, str]:
     """Topic -> one line, for the list that `explain` prints without a topic. A choice is `question=choice`."""
-    found = {question.id: question.prompt for question in QUESTIONS}
+    found = {one.name: one.text for one in TERMS}
+    found |= {question.id: question.prompt for question in QUESTIONS}
     found |= {f"{q.id}={c.value}": c.label for q in QUESTIONS for c in q.choices if c.value}
     found |= KEYS
     found |= {name: text.split(":")[0] for name, text in ROUTES.items()}
@@ -98,7 +100,9 @@ def topics() -> Mapping[str, str]:
 def explain(name: str) -> str:
     """The words for one topic; raises UsageError with near matches for an unknown one."""
     wanted = name.strip()
-    words = _route(wanted) or _check(wanted) or _question(wanted) or _choice(wanted) or _exit_code(wanted)
+    words = (
+        _route(wanted) or _check(wanted) or _question(wanted) or _choice(wanted) or _exit_code(wanted) or _term(wanted)
+    )
     if words:
         return words
     near = difflib.get_close_matches(wanted, topics(), n=3)
@@ -132,6 +136,11 @@ def _choice(name: str) -> str:
                 route = _route(LEADS_TO.get((question.id, choice.value), choice.value))
                 return f"{question.prompt} {choice.label}: {choice.consequence}." + (f"\n\n{route}" if route else "")
     return ""
+
+
+def _term(name: str) -> str:
+    found = term(name)
+    return f"{found.name}: {found.text}." if found is not None else ""
 
 
 def _exit_code(name: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from changeover.decision import map as tree
 from changeover.decision.answers import Answers
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
@@ -138,7 +139,7 @@ async def test_ask_more(which: str, size: Size, check: Check) -> None:
 @each_size
 async def test_map(size: Size, check: Check) -> None:
     wizard: Any = await surveyed()
-    async with showing(MapScreen(wizard, "keep_both"), size) as pilot:
+    async with showing(MapScreen(tree.lines(wizard.survey, wizard.answers, wizard.probes, "keep_both")), size) as pilot:
         await check(pilot.app, "map/whole")
 
 

@@ -23,6 +23,7 @@ from changeover_tui.screens.connect import ConnectScreen
 from changeover_tui.screens.cutover import CutoverScreen
 from changeover_tui.screens.plan import PlanScreen
 from changeover_tui.screens.run import RunScreen
+from changeover_tui.screens.scenarios import ScenariosScreen
 from changeover_tui.screens.start import StartScreen
 from changeover_tui.screens.summary import SummaryScreen
 
@@ -270,10 +271,19 @@ class FakeDemo:
 
 async def test_the_sandbox_opens_from_the_first_screen_with_its_answers() -> None:
     demo = FakeDemo()
-    app = app_of(open_demo=lambda environ, say: demo)
+    asked = []
+
+    def open_demo(environ: Any, say: Any, scenario: str) -> FakeDemo:
+        asked.append(scenario)
+        return demo
+
+    app = app_of(open_demo=open_demo)
     async with app.run_test(size=(80, 24)) as pilot:
         await press(pilot, "1", "enter")
+        assert isinstance(app.screen, ScenariosScreen)
+        await press(pilot, "7", "enter")
         assert isinstance(app.screen, CollectionsScreen)
+        assert asked == ["bad-model"]
         assert app.wizard is not None
         assert app.wizard.access == demo.access
         await press(pilot, "enter")

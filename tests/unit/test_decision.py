@@ -10,7 +10,7 @@ import pytest
 from changeover.checks.model import ModelProbe, Probes
 from changeover.checks.registry import run
 from changeover.decision.answers import AliasAnswer, Answers, VectorAnswer, set_answer
-from changeover.decision.map import lines
+from changeover.decision.map import answered, lines
 from changeover.decision.questions import KEYS, QUESTIONS
 from changeover.decision.route import choose
 from changeover.decision.tree import Asked, propose, view
@@ -185,12 +185,25 @@ def test_a_proposal_can_always_be_answered() -> None:
 def test_the_map_marks_the_way() -> None:
     said = propose(survey(), answers(), PROBES)
     drawn = lines(survey(), said, PROBES)
-    assert {line.state for line in drawn} == {"taken", "open"}, "everything is answered: nobody is here"
+    assert {line.state for line in drawn if line.asked} == {"taken", "open"}, "everything is answered: nobody is here"
+    assert all(line.why for line in drawn if line.state == "closed"), "what is not asked says when it is"
     shut = lines(survey(rights=WRITER), answers(), PROBES)
-    assert any(line.state == "closed" and "manage right" in line.text for line in shut)
+    assert any(line.state == "closed" and "manage right" in line.why for line in shut)
     start = lines(survey(), answers(), PROBES)
     assert [line.state for line in start if line.depth == 0].count("here") == 1
     assert any(line.state == "taken" and line.text == "In place" for line in drawn)
+    assert [line.question for line in lines(survey(), said, PROBES, "writers") if line.state == "here"] == ["writers"]
+
+
+def test_the_map_of_a_run_is_made_from_its_answers_alone() -> None:
+    said = propose(survey(), answers(), PROBES)
+    drawn = answered(said)
+    assert {line.question for line in drawn} >= {"avoid", "zero_downtime", "route", "cutover"}
+    assert all(line.value for line in drawn if line.depth == 0), "each question has its answer"
+    assert not any(line.asked for line in drawn), "nothing can be changed any more"
+    whole = {line.text for line in lines(survey(), said, PROBES) if line.state == "taken"}
+    kept = {line.text for line in drawn if line.state == "taken" and line.question != "model.kind"}
+    assert kept <= whole, "but the model's kind, which has a value where it is not asked"
 
 
 def test_everything_has_words() -> None:

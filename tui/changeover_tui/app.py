@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from textual import on
-from textual.app import App
+from textual.screen import Screen
 
 from changeover.errors import ChangeoverError
 from changeover_tui import messages
 from changeover_tui.doors import MakeWizard, OpenDemo, WarmUp, real_demo, real_wizard
+from changeover_tui.frame import Frame
 from changeover_tui.runner import parting
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.start import StartScreen
 from changeover_tui.terminal import ask_the_terminal_for_its_size, called_off, on_hangup, tolerate_broken_bytes
-from changeover_tui.theme import DARK, LIGHT, THEMES, far_away
+from changeover_tui.theme import far_away
 
 if TYPE_CHECKING:
+    from changeover.decision.map import MapLine
+    from changeover.decision.tree import Asked
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Access, Plan
     from changeover.sandbox.demo import DemoWorld
+    from changeover.sandbox.scenarios import ScenarioName
     from changeover.wizard import Wizard
     from changeover_tui.runner import RunFeed
+    from changeover_tui.screens.ask import AskScreen
 
-Start = Literal["start", "collections", "watch"]
+Start = Literal["start", "scenarios", "collections", "watch"]
 
 
-class ChangeoverApp(App[int]):
+class ChangeoverApp(Frame):
     """Screens tell it what happened by messages; it pushes the next one."""
 
     CSS_PATH = "app.tcss"
     TITLE = "Changeover"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (60, "-slim"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (20, "-low"), (32, "-tall")]  # noqa: RUF012
 
     def __init__(
@@ -53,8 +59,10 @@ class ChangeoverApp(App[int]):
         warm_up: bool = True,
         read_only: bool = False,
         replay: bool = False,
+        theme: str = "dark",
+        hints: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(theme=theme, hints=hints)
         self.access = access
         self.environ = dict(environ)
         self.clock = clock
@@ -71,13 +79,10 @@ class ChangeoverApp(App[int]):
         self._make_wizard = make_wizard
         self._open_demo = open_demo
         self._opened_demo: DemoWorld | None = None
+        self._one_sandbox = threading.Lock()
         self._warm_up = WarmUp() if warm_up and start != "watch" else None
         if far_away(self.environ):
             self.animation_level = "none"
-        for theme in THEMES:
-            self.register_theme(theme)
-        # Set by name: otherwise TEXTUAL_THEME of the environment decides.
-        self.theme = DARK.name
 
     def on_mount(self) -> None:
         """The first screen; the heavy import begins only once it is painted."""
@@ -88,6 +93,8 @@ class ChangeoverApp(App[int]):
             self.post_message(messages.RunChosen(self._run))
         elif self._start == "collections":
             self._open_collections()
+        elif self._start == "scenarios":
+            self._sandbox()
         if self._warm_up is not None:
             self.call_after_refresh(self._warm_up.start)
 
@@ -120,67 +127,82 @@ class ChangeoverApp(App[int]):
     def _connect(self) -> None:
         from changeover_tui.screens.connect import ConnectScreen
 
-        self.push_screen(ConnectScreen())
+        self._next(ConnectScreen())
 
     @on(messages.SandboxChosen)
     def _sandbox(self) -> None:
-        self._present.in_background(self._start_sandbox(), "sandbox")
+        if self.demo is not None:
+            self._open_collections()
+            return
+        from changeover_tui.screens.scenarios import ScenariosScreen
 
-    async def _start_sandbox(self) -> None:
-        if self.demo is None:
-            loop = asyncio.get_running_loop()
+        self._next(ScenariosScreen())
 
-            def say(line: str) -> None:
-                loop.call_soon_threadsafe(self._present.tell, line)
+    @on(messages.ScenarioChosen)
+    def _scenario(self, message: messages.ScenarioChosen) -> None:
+        self.subject.in_background(self._start_sandbox(message.name), "sandbox")
 
-            self.demo = self._opened_demo = await asyncio.to_thread(self._open_demo, self.environ, say)
-        await self._to_collections(self.demo.access)
+    async def _start_sandbox(self, scenario: ScenarioName) -> None:
+        loop = asyncio.get_running_loop()
+
+        def say(line: str) -> None:
+            loop.call_soon_threadsafe(self.subject.tell, line)
+
+        def start() -> DemoWorld:
+            # In the thread: a person may have gone back meanwhile, and it must be stopped all the same.
+            with self._one_sandbox:
+                self.stop_sandbox()
+                self.demo = self._opened_demo = demo = self._open_demo(self.environ, say, scenario)
+                return demo
+
+        demo = await asyncio.to_thread(start)
+        await self._to_collections(demo.access)
 
     def _open_collections(self) -> None:
         access = self.demo.access if self.demo is not None else self.access
         if access is None:
             self._connect()
         else:
-            self._present.in_background(self._to_collections(access), "connect")
+            self.subject.in_background(self._to_collections(access), "connect")
 
     async def _to_collections(self, access: Access) -> None:
         wizard = await self.open_wizard(access, self.environ)
         if self.demo is not None:
             wizard.answer(self.demo.answers)
-        self._present.tell()
+        self.subject.tell()
         self.post_message(messages.Connected(wizard))
 
     @on(messages.Connected)
     def _connected(self, message: messages.Connected) -> None:
         from changeover_tui.screens.collections import CollectionsScreen
 
-        self.push_screen(CollectionsScreen(message.wizard))
+        self._next(CollectionsScreen(message.wizard))
 
     @on(messages.Surveyed)
     def _surveyed(self) -> None:
         from changeover_tui.screens.ask import AskScreen
 
         assert self.wizard is not None
-        self.push_screen(AskScreen(self.wizard))
+        self._next(AskScreen(self.wizard))
 
     @on(messages.Answered)
     def _answered(self) -> None:
         from changeover_tui.screens.checks import ChecksScreen
 
         assert self.wizard is not None
-        self.push_screen(ChecksScreen(self.wizard, self.accepted))
+        self._next(ChecksScreen(self.wizard, self.accepted))
 
     @on(messages.Checked)
     def _checked(self) -> None:
         from changeover_tui.screens.plan import PlanScreen
 
         assert self.wizard is not None
-        self.push_screen(PlanScreen(self.wizard, self.accepted))
+        self._next(PlanScreen(self.wizard, self.accepted))
 
     @on(messages.PlanAccepted)
     def _accepted(self, message: messages.PlanAccepted) -> None:
-        self._present.tell("Writing the run folder and starting the engine …")
-        self._present.in_background(self._start_run(message.plan), "start")
+        self.subject.tell("Writing the run folder and starting the engine …")
+        self.subject.in_background(self._start_run(message.plan), "start")
 
     async def _start_run(self, plan: Plan) -> None:
         assert self.wizard is not None
@@ -202,22 +224,73 @@ class ChangeoverApp(App[int]):
             replay, self._replay = self._replay, False
             screen = RunScreen(run, just_started=just_started, read_only=self._read_only, replay=replay)
         except ChangeoverError as error:
-            self._present.fail(error)
+            self.subject.fail(error)
             return
         # The walk that led here is over: back leads to the first screen, not into a plan that was started.
         while not isinstance(self.screen, StartScreen):
             self.pop_screen()
         self.push_screen(screen)
 
-    @property
-    def _present(self) -> WizardScreen[object]:
-        screen = self.screen
-        assert isinstance(screen, WizardScreen)
-        return screen
+    def _next(self, screen: Screen[None]) -> None:
+        """The next screen of the way; what was opened to look something up is closed."""
+        self.close_lookups()
+        self.push_screen(screen)
 
-    def toggle_light(self) -> None:
-        """Change between the two themes."""
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+    # The map, and the way back to a question
+
+    def walk(self) -> AskScreen | None:
+        """The questions of the walk in hand."""
+        from changeover_tui.screens.ask import AskScreen
+
+        return next((screen for screen in self.screen_stack if isinstance(screen, AskScreen)), None)
+
+    def questions_asked(self) -> tuple[Asked, ...]:
+        """The questions that one can go back to."""
+        return self.wizard.questions() if self.wizard is not None and self.walk() is not None else ()
+
+    def map_lines(self) -> tuple[MapLine, ...]:
+        """The decision tree of the walk or of the run in hand; empty where neither is."""
+        from changeover.decision import map as tree
+        from changeover_tui.screens.run import RunScreen
+
+        wizard, walk = self.wizard, self.walk()
+        run = next((screen for screen in self.screen_stack if isinstance(screen, RunScreen)), None)
+        if run is not None:
+            return tree.answered(run.feed.plan.answers)
+        if wizard is None or wizard.survey is None or walk is None:
+            return ()
+        if walk is self.subject:
+            return tree.lines(wizard.survey, wizard.answers, wizard.probes, walk.topic())
+        return tree.lines(wizard.survey, wizard.completed(), wizard.probes, "")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The map is offered where decisions are known."""
+        if action == "map" and not self._knows_decisions():
+            return False
+        return super().check_action(action, parameters)
+
+    def _knows_decisions(self) -> bool:
+        return any(screen.KEYS_OF in ("ask", "run") for screen in self.screen_stack if isinstance(screen, WizardScreen))
+
+    def action_map(self) -> None:
+        """The whole decision tree; above the screen in hand."""
+        from changeover_tui.screens.map import MapScreen
+
+        if lines := self.map_lines():
+            self.look_up(MapScreen(lines))
+
+    @on(messages.QuestionChosen)
+    def _question_chosen(self, message: messages.QuestionChosen) -> None:
+        self.go_to_question(message.question)
+
+    def go_to_question(self, question: str) -> None:
+        """Back to that question; checks and plan are derived anew from there."""
+        walk = self.walk()
+        if walk is None:
+            return
+        while self.screen is not walk:
+            self.pop_screen()
+        walk.go_to(question)
 
     def leave(self, code: int = 0) -> None:
         """End the app; an engine goes on."""
@@ -232,6 +305,7 @@ class ChangeoverApp(App[int]):
         """End the sandbox that this app opened, if it did."""
         if self._opened_demo is not None:
             self._opened_demo.stop()
+            self.demo = self._opened_demo = None
 
 
 def run_wizard(
@@ -243,11 +317,25 @@ def run_wizard(
     *,
     read_only: bool = False,
     replay: bool = False,
+    open_demo: OpenDemo = real_demo,
+    theme: str = "dark",
+    hints: bool = True,
 ) -> int:
     """Open the wizard on this terminal and return the exit code; the caller has made sure that there is a terminal."""
     tolerate_broken_bytes()
     ask_the_terminal_for_its_size()
-    app = ChangeoverApp(access, environ, start=start, run=run, demo=demo, read_only=read_only, replay=replay)
+    app = ChangeoverApp(
+        access,
+        environ,
+        start=start,
+        run=run,
+        demo=demo,
+        read_only=read_only,
+        replay=replay,
+        open_demo=open_demo,
+        theme=theme,
+        hints=hints,
+    )
     try:
         app.run()
     finally:

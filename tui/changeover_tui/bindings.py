@@ -25,14 +25,22 @@ class Key(NamedTuple):
 BACK = Key("escape", "back", "Back", "Go back one step; nothing that you said is lost.")
 BACK_B = Key("b", "back", "Back", "Go back one step.", shown=False)
 QUIT = Key("q", "quit", "Quit", "Leave Changeover. An engine that runs goes on.")
-HELP = Key("f1", "help", "Help", "What this screen is for and what its keys do.")
+HELP = Key("f1", "app.help", "Help", "What is in focus, what this screen is for, its keys and its words.")
+MENU = Key("f4", "app.menu", "Menu", "Everything that works now, found by typing a few letters of it.")
 
 PANE = Key("tab", "app.focus_next", "Next pane", "Go to the next pane; up and down scroll it.")
+MAP = Key("f5", "app.map", "Map", "The whole decision tree: what was taken, what is open, what is closed and why.")
 
 EVERYWHERE = (
     HELP,
+    MENU,
     Key("ctrl+q", "quit", "Quit", "Leave, also while you type.", shown=False),
-    Key("f2", "toggle_light", "Light/dark", "Change between the dark and the light theme.", shown=False),
+    Key("f2", "app.next_theme", "Colours", "Dark, light, the terminal's own colours.", shown=False),
+    MAP._replace(shown=False),
+    Key(
+        "f6", "app.explain", "Explain", "A word, a question or a finding in words; the one in hand first.", shown=False
+    ),
+    Key("f7", "app.toggle_hints", "Hints", "Show or hide the muted lines that explain.", shown=False),
     Key("tab", "app.focus_next", "Next", "Go to the next pane or field.", shown=False),
     Key("shift+tab", "app.focus_previous", "Previous", "Go to the one before.", shown=False),
     Key("ctrl+c", "copy_text", "Copy", "Copy the text that is marked with the mouse.", shown=False),
@@ -58,7 +66,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "ask": (
         Key("enter", "take", "Take it", "Answer with the marked choice or the typed text and go on."),
-        Key("m", "map", "Map", "Show the whole decision tree and where you are."),
+        MAP,
+        Key("m", "app.map", "Map", "The same.", shown=False),
         PANE,
         BACK,
         BACK_B,
@@ -162,7 +171,27 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("enter", "submit", "Ask for it", "Send the request to the engine."),
         Key("escape", "back", "Cancel", "Back; nothing changes."),
     ),
-    "help": (Key("escape", "back", "Close", "Close the help."),),
+    "scenarios": (
+        Key("enter", "choose", "Start it", "Start the sandbox with the marked scenario; a digit marks one."),
+        BACK,
+        BACK_B,
+        QUIT,
+    ),
+    "map": (
+        Key("enter", "go", "Go to it", "Back to the marked question; every other answer is kept."),
+        PANE,
+        Key("escape", "back", "Close", "Back to where you were."),
+        BACK_B,
+    ),
+    "explain": (
+        Key("down", "mark(1)", "Next topic", "Mark the topic below."),
+        Key("up", "mark(-1)", "Previous", "Mark the topic above.", shown=False),
+        Key("pagedown", "page(1)", "Scroll", "Scroll the text on the right."),
+        Key("pageup", "page(-1)", "Scroll up", "Scroll it back.", shown=False),
+        PANE,
+        Key("escape", "back", "Close", "Back to where you were."),
+    ),
+    "help": (Key("escape", "back", "Close", "Close the help."), Key("f1", "back", "Close", "Close it.", shown=False)),
 }
 """Screen -> its keys, in the order of the footer."""
 
@@ -171,15 +200,16 @@ def shown(key: str) -> str:
     """A key as it is printed on keyboards."""
     names = {
         "escape": "esc",
-        "f1": "F1",
-        "f2": "F2",
-        "f3": "F3",
+        "pagedown": "pgdn",
+        "pageup": "pgup",
         "slash": "/",
         "left": "←",
         "right": "→",
         "up": "↑",
         "down": "↓",
     }
+    if key[0] == "f" and key[1:].isdigit():
+        return key.upper()
     return names.get(key, key.replace("ctrl+", "^"))
 
 

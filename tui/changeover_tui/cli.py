@@ -108,7 +108,7 @@ def _parser() -> Parser:
     top.add_argument("--version", action="version", version=f"changeover {__version__}")
     top.add_argument("--answers", metavar="FILE", help="answers file, for the wizard without screens")
     _sets(top)
-    top.set_defaults(url=None, grpc_port=None, api_key_env=None, plain=False)
+    top.set_defaults(url=None, grpc_port=None, api_key_env=None, plain=False, theme="dark", no_hints=False)
     verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser, title="verbs")
     _reading_verbs(verbs)
     _running_verbs(verbs)
@@ -214,7 +214,7 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
     demo.add_argument(
         "--generation", choices=GENERATIONS, help="server version the sandbox behaves like (else the scenario's own)"
     )
-    demo.add_argument("--scenario", choices=SCENARIOS, default="upgrade", help="what is changed")
+    demo.add_argument("--scenario", choices=SCENARIOS, help="what is changed (else a list of them)")
     demo.add_argument("--documents", type=_positive, metavar="N", help="points to begin with (else the scenario's own)")
     demo.add_argument("--keep", action="store_true", help="keep the sandbox's folder")
     demo.add_argument("--report", metavar="FILE", help="where the report goes (./changeover-demo.html)")
@@ -240,6 +240,8 @@ def _connection() -> Parser:
 def _plain() -> Parser:
     flags = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     flags.add_argument("--plain", action="store_true", help="prompts and lines instead of screens")
+    flags.add_argument("--theme", choices=("dark", "light", "terminal"), help="colours of the screens; F2 changes them")
+    flags.add_argument("--no-hints", action="store_true", help="without the lines that explain; F7 changes it")
     return flags
 
 

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Access
     from changeover.sandbox.demo import DemoWorld
+    from changeover.sandbox.scenarios import ScenarioName
     from changeover.side_by_side.comparison import Comparison
     from changeover.wizard import Wizard
 
 MakeWizard = Callable[["Access", Mapping[str, str]], "Wizard"]
 Say = Callable[[str], None]
-OpenDemo = Callable[[Mapping[str, str], Say], "DemoWorld"]
-"""Environment, and what is called with a line for each step on the way."""
+OpenDemo = Callable[[Mapping[str, str], Say, "ScenarioName"], "DemoWorld"]
+"""Environment, what is called with a line for each step on the way, and the scenario."""
 
 
 def real_wizard(access: Access, environ: Mapping[str, str]) -> Wizard:
@@ -27,11 +28,11 @@ def real_wizard(access: Access, environ: Mapping[str, str]) -> Wizard:
     return Wizard(access, environ)
 
 
-def real_demo(environ: Mapping[str, str], say: Say) -> DemoWorld:
+def real_demo(environ: Mapping[str, str], say: Say, scenario: ScenarioName) -> DemoWorld:
     """Start the sandbox; raises UsageError when its packages are not installed."""
     from changeover.sandbox.demo import open_demo
 
-    return open_demo(environ, say=say)
+    return open_demo(environ, say=say, scenario=scenario)
 
 
 async def real_comparison(run: RunFolder, environ: Mapping[str, str], say: Say) -> Comparison:

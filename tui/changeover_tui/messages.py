@@ -10,6 +10,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
     from changeover.plan.model import Plan
+    from changeover.sandbox.scenarios import ScenarioName
     from changeover.wizard import Wizard
 
 
@@ -19,6 +20,20 @@ class ConnectChosen(Message):
 
 class SandboxChosen(Message):
     """A person wants the sandbox."""
+
+
+@dataclass
+class ScenarioChosen(Message):
+    """A person wants the sandbox with this scenario."""
+
+    name: ScenarioName
+
+
+@dataclass
+class QuestionChosen(Message):
+    """A person wants to go back to this question."""
+
+    question: str
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The two themes and the glyphs. Colour never carries meaning alone: every state has a word or a glyph of its own."""
+"""The three themes and the glyphs. Colour never carries meaning alone: every state has a word or a glyph of its own."""
 
 from __future__ import annotations
 
@@ -47,7 +47,36 @@ LIGHT = Theme(
         "foreground-muted": "#565c6a",
     },
 )
-THEMES = (DARK, LIGHT)
+TERMINAL = Theme(
+    name="changeover-terminal",
+    ansi=True,
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    accent="ansi_magenta",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    variables={
+        "footer-key-foreground": "ansi_magenta",
+        "border": "ansi_bright_black",
+        "block-cursor-text-style": "reverse",
+        "foreground-muted": "ansi_default",
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        "scrollbar": "ansi_bright_black",
+        "scrollbar-hover": "ansi_blue",
+        "scrollbar-background": "ansi_default",
+        "scrollbar-background-hover": "ansi_default",
+        "scrollbar-background-active": "ansi_default",
+    },
+)
+"""The sixteen colours and the background that the person has chosen for this terminal, be they dark or light."""
+THEMES = {"dark": DARK, "light": LIGHT, "terminal": TERMINAL}
+"""Name of `--theme` -> the theme; F2 goes through them in this order."""
 
 GLYPHS = {
     "on": "(•)",

@@ -17,7 +17,7 @@ from changeover.decision.questions import Question, by_id
 from changeover.routes.job import STREAMS
 from changeover.survey.model import Survey
 
-__all__ = ["TREE", "Asked", "AskedChoice", "Row", "propose", "view"]
+__all__ = ["TREE", "Asked", "AskedChoice", "Row", "given", "propose", "view"]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +165,7 @@ def view(survey: Survey, answers: Answers, probes: Probes) -> tuple[Asked, ...]:
                 choices=choices,
                 evidence=row.evidence(survey, answers, probes),
                 proposal=row.proposal(survey, answers, probes),
-                value=_value(answers, row.id),
+                value=given(answers, row.id),
             )
         )
     return tuple(asked)
@@ -181,14 +181,15 @@ def propose(survey: Survey, answers: Answers, probes: Probes) -> Answers:
     for row in TREE:
         if row.id.startswith(("model.", "old_model.")) or not row.when(survey, answers, probes):
             continue
-        if _value(answers, row.id) is None:
+        if given(answers, row.id) is None:
             proposal = row.proposal(survey, answers, probes)
             if proposal is not None:
                 answers = set_answer(answers, row.id, _as_text(proposal))
     return answers
 
 
-def _value(answers: Answers, question: str) -> Any:
+def given(answers: Answers, question: str) -> Any:
+    """The answer to that question, or None."""
     if question == "text.template":
         return answers.text.as_template
     return value_of(answers, question)

@@ -30,6 +30,8 @@ Given = Mapping[str, Any]
 class Row(NamedTuple):
     """One scenario."""
 
+    title: str
+    """A few words for the list."""
     teaches: str
     """One sentence: what a person has learnt at its end."""
     stored: tuple[str, ...]
@@ -91,12 +93,14 @@ def _with_tokens(folder: Path) -> Given:
 
 SCENARIOS: dict[ScenarioName, Row] = {
     "upgrade": Row(
+        title="A better model, while everything goes on",
         teaches="A better model comes in while searches and writes go on: a new vector, filled, verified, compared.",
         stored=("wordllama",),
         after=dense("minilm", f"{VECTOR}_minilm"),
         answers=_replaced_by("minilm"),
     ),
     "old-server": Row(
+        title="A better model on an older server",
         teaches="The same on a server that cannot add vectors: a second collection, and one request that moves the alias.",
         stored=("wordllama",),
         after=dense("minilm", f"{VECTOR}_minilm"),
@@ -104,6 +108,7 @@ SCENARIOS: dict[ScenarioName, Row] = {
         generation="1.17",
     ),
     "fewer-dimensions": Row(
+        title="Fewer dimensions of the same model",
         teaches="Stored vectors are cut, without text or model; one model's can be (Matryoshka), the other's cannot.",
         stored=("wordllama", "minilm"),
         after=dense("wordllama", f"{VECTOR}_{SHORT}", SHORT, label=f"wordllama, {SHORT} numbers"),
@@ -111,6 +116,7 @@ SCENARIOS: dict[ScenarioName, Row] = {
         documents=800,
     ),
     "quantization": Row(
+        title="Smaller copies of the vectors (quantization)",
         teaches="The server keeps small copies of the vectors: one request, recall measured before and after, a way back.",
         stored=("wordllama",),
         after=dense(
@@ -124,6 +130,7 @@ SCENARIOS: dict[ScenarioName, Row] = {
         promised={"quantization_config": {"scalar": {"type": "int8"}}},
     ),
     "hybrid": Row(
+        title="Words beside meaning (hybrid search)",
         teaches="Words are searched beside meaning; nothing is embedded anew, and four ways to search are compared.",
         stored=("wordllama",),
         after=dense("wordllama", VECTOR, words=WORDS, label="wordllama and words"),
@@ -131,6 +138,7 @@ SCENARIOS: dict[ScenarioName, Row] = {
         documents=1_500,
     ),
     "side-by-side": Row(
+        title="Both models stay, a vector per token",
         teaches="Both stay: the old vector finds, a vector per token sorts. Few labelled queries, so nobody says which wins.",
         stored=("wordllama",),
         after=dense("minilm", "tokens", tokens=True, label="minilm, a vector per token"),
@@ -139,6 +147,7 @@ SCENARIOS: dict[ScenarioName, Row] = {
         queries=15,
     ),
     "bad-model": Row(
+        title="A model that is worse",
         teaches="A model of the right size that understands nothing: the comparison says NO-GO and there is no cutover.",
         stored=("minilm",),
         after=dense("scrambled", f"{VECTOR}_scrambled"),

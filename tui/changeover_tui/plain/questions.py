@@ -94,10 +94,11 @@ def tree(wizard: Wizard, at: str = "") -> Iterator[str]:
     if wizard.survey is None:
         return
     prompt = next((one.question.prompt for one in wizard.questions() if one.question.id == at), "")
-    for line in lines(wizard.survey, wizard.answers, wizard.probes):
-        state = "here" if line.depth == 0 and line.text == prompt else line.state
-        state = "open" if state == "here" and line.text != prompt else state
-        yield f"{'  ' * line.depth}[{STATES[state]}] {line.text}"
+    for line in lines(wizard.survey, wizard.answers, wizard.probes, at):
+        more = (
+            f": {line.why}" if line.state == "closed" else f" {line.value}" if line.value and not line.branches else ""
+        )
+        yield f"{'  ' * line.depth}[{STATES[line.state]}] {line.text}{more}"
     yield f"you are at: {prompt or 'the end of the questions'}"
 
 

@@ -91,6 +91,15 @@ class AskScreen(WizardScreen[None]):
         question = self._current().question
         return f"{question.prompt}\n\n{question.help}\n\nQuestion id: {question.id}\n\n{self.EXPLAIN}"
 
+    def topic(self) -> str:
+        """The question in hand."""
+        return self._at
+
+    def go_to(self, question: str) -> None:
+        """Show that question, when it is asked now."""
+        self._refresh_questions()
+        self._show(next((asked for asked in self._asked if asked.question.id == question), self._current()))
+
     def _refresh_questions(self) -> None:
         self._asked = self._wizard.questions()
 
@@ -115,7 +124,7 @@ class AskScreen(WizardScreen[None]):
         (choices if asked.choices and (value in offered or not typed.display or not value) else typed).focus()
         self.call_after_refresh(self._fit)
         self._show_side(asked)
-        self.tell(_hint(asked))
+        self.hint(_hint(asked))
 
     def _fit(self) -> None:
         """Share the room: the reason as far as it fits, the field always in sight, the list scrolls in the rest."""
@@ -140,9 +149,11 @@ class AskScreen(WizardScreen[None]):
         self.query_one("#evidence", Cell).say("\n".join(lines) or "Nothing was measured for this question.")
         self.query_one("#evidence-pane").scroll_home(animate=False)
         if survey is not None:
+            from changeover.decision.map import lines as branches
+
             width = (self.query_one("#map-pane").size.width or 32) - 3
             wizard = self._wizard
-            content, here = tree_map.render(survey, wizard.answers, wizard.probes, self._at, width)
+            content, here = tree_map.small(branches(survey, wizard.answers, wizard.probes, self._at), width)
             self.query_one("#map", Cell).say(content)
             self.query_one("#map-pane").scroll_to(y=max(0, here - 2), animate=False)
 
@@ -229,12 +240,6 @@ class AskScreen(WizardScreen[None]):
             self.app.pop_screen()
         else:
             self._show(before)
-
-    def action_map(self) -> None:
-        """The whole tree on one screen."""
-        from changeover_tui.screens.map import MapScreen
-
-        self.app.push_screen(MapScreen(self._wizard, self._at))
 
 
 def _hint(asked: Asked) -> str:

@@ -81,6 +81,12 @@ class ChecksScreen(WizardScreen[None]):
         self.query_one(OptionList).focus()
         self.in_background(self._measure(again=False), "measure")
 
+    def topic(self) -> str:
+        """The marked finding, or the check that passed."""
+        index = self.query_one(OptionList).highlighted
+        codes = [*(finding.code for finding in self._findings), *(code for code, _ in self._passed)]
+        return codes[index] if index is not None and index < len(codes) else ""
+
     def action_measure(self) -> None:
         """Ask everything once more."""
         self.in_background(self._measure(again=True), "measure")
@@ -209,9 +215,9 @@ class ChecksScreen(WizardScreen[None]):
         if blockers:
             self.fail(f"{plural(len(blockers), 'finding')} in the way: see 'what to do'; b goes back to the questions")
         elif open_:
-            self.tell(f"Enter: acknowledge {open_[0].code} ({len(open_)} left), then on to the plan.")
+            self.hint(f"Enter: acknowledge {open_[0].code} ({len(open_)} left), then on to the plan.")
         else:
-            self.tell("Enter goes on to the plan; still nothing is written.")
+            self.hint("Enter goes on to the plan; still nothing is written.")
 
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:

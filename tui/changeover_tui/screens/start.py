@@ -112,7 +112,6 @@ class StartScreen(WizardScreen[None]):
         if row is None:
             return
         if row.value == "sandbox":
-            self.tell("Starting the sandbox: its cluster, its texts, its application. The first time takes a minute.")
             self.post_message(messages.SandboxChosen())
         elif row.value == "connect":
             self.post_message(messages.ConnectChosen())

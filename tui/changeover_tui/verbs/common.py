@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from changeover.errors import UsageError
 from changeover.safe_text import clean_block, clean_line
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from changeover.plan.model import Access, Plan
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Look(TypedDict):
+    """How the screens look at first."""
+
+    theme: str
+    hints: bool
 
 
 def out(text: str) -> None:
@@ -42,6 +49,11 @@ def wants_screens(options: argparse.Namespace, environ: Mapping[str, str]) -> bo
     if options.plain or environ.get("ACCESSIBLE") or environ.get("TERM", "") in ("", "dumb"):
         return False
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def look(options: argparse.Namespace) -> Look:
+    """How the screens look at first: what was asked for on the command line."""
+    return {"theme": options.theme, "hints": not options.no_hints}
 
 
 def access_given(options: argparse.Namespace, environ: Mapping[str, str]) -> Access | None:

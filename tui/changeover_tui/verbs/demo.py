@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from changeover.errors import ExitCode
-from changeover_tui.verbs.common import out, say, wants_screens
+from changeover_tui.verbs.common import look, out, say, wants_screens
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from changeover.sandbox.application import Stats
     from changeover.sandbox.demo import DemoWorld
     from changeover.sandbox.proof import Proof
+    from changeover.sandbox.scenarios import ScenarioName
     from changeover_tui.plain.attend import OnReady
     from changeover_tui.plain.prompts import Prompts
 
 REPORT = "changeover-demo.html"
+FIRST: ScenarioName = "upgrade"
+"""What is shown to somebody who chose nothing and has no screens to choose on."""
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -45,6 +48,8 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
 
     require_extra()
     screens = wants_screens(options, environ) and not options.auto
+    if screens and options.scenario is None:
+        return _choosing(options, environ)
     begun = time.monotonic()
     if screens:
         say("starting the sandbox ...")
@@ -54,13 +59,13 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
         environ,
         generation=options.generation,
         documents=options.documents,
-        scenario=options.scenario,
+        scenario=options.scenario or FIRST,
         keep=options.keep,
         say=say,
     )
     with _stopped_in_peace(demo):
         if screens:
-            code = _screens(demo, environ)
+            code = _screens(demo, options, environ)
             finished = _finished(demo)
         elif options.auto:
             code, finished = _auto(demo, environ, begun)
@@ -95,10 +100,38 @@ def _end_in_order() -> None:
         signal.signal(number, leave)
 
 
-def _screens(demo: DemoWorld, environ: dict[str, str]) -> int:
+def _screens(demo: DemoWorld, options: argparse.Namespace, environ: dict[str, str]) -> int:
     from changeover_tui.app import run_wizard
 
-    return run_wizard(demo.access, environ, start="collections", demo=demo)
+    return run_wizard(demo.access, environ, start="collections", demo=demo, **look(options))
+
+
+def _choosing(options: argparse.Namespace, environ: dict[str, str]) -> int:
+    """The screens with the list of scenarios; the app starts and stops the sandboxes that are chosen there."""
+    from changeover.sandbox.demo import open_demo
+    from changeover_tui.app import run_wizard
+
+    opened: list[DemoWorld] = []
+
+    def start(environ: Mapping[str, str], say: Callable[[str], None], scenario: ScenarioName) -> DemoWorld:
+        demo = open_demo(
+            environ,
+            generation=options.generation,
+            documents=options.documents,
+            scenario=scenario,
+            keep=options.keep,
+            say=say,
+        )
+        opened.append(demo)
+        return demo
+
+    code = run_wizard(None, environ, start="scenarios", open_demo=start, **look(options))
+    for demo in opened:
+        if options.keep:
+            say(f"kept: {demo.folder}")
+    if opened and (finished := _finished(opened[-1])) is not None:
+        _hand_over(finished, options.report)
+    return code
 
 
 def _prompts(demo: DemoWorld, environ: dict[str, str]) -> tuple[int, RunFolder | None]:

@@ -9,7 +9,7 @@ import msgspec
 
 from changeover.errors import ExitCode
 from changeover.safe_text import clean
-from changeover_tui.verbs.common import out, out_bytes, say, wants_screens
+from changeover_tui.verbs.common import look, out, out_bytes, say, wants_screens
 
 if TYPE_CHECKING:
     from changeover.afterwards.standing import Seen
@@ -108,7 +108,15 @@ def _watch(options: argparse.Namespace, environ: dict[str, str]) -> int:
     if wants_screens(options, environ):
         from changeover_tui.app import run_wizard
 
-        return run_wizard(None, environ, start="watch", run=folder, read_only=options.read_only, replay=options.replay)
+        return run_wizard(
+            None,
+            environ,
+            start="watch",
+            run=folder,
+            read_only=options.read_only,
+            replay=options.replay,
+            **look(options),
+        )
     from changeover_tui.plain import attend, follow
     from changeover_tui.runner import writable
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from changeover.errors import ChangeoverError, ExitCode
-from changeover_tui.verbs.common import access_given, answers_given, say, wants_screens
+from changeover_tui.verbs.common import access_given, answers_given, look, say, wants_screens
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     if wants_screens(options, environ):
         from changeover_tui.app import run_wizard
 
-        return run_wizard(access, environ, start="collections" if access else "start")
+        return run_wizard(access, environ, start="collections" if access else "start", **look(options))
     from changeover_tui.plain import prompts, walk
 
     person = prompts.for_terminal(environ)

@@ -9,6 +9,8 @@ from textual.content import Content
 from changeover_tui.widgets.cell import Cell
 
 WAY = ("connect", "collection", "questions", "checks", "plan", "run", "report")
+WHOLE = 80
+"""Cells that the whole way takes."""
 
 
 class Crumbs(Horizontal):
@@ -20,10 +22,23 @@ class Crumbs(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Cell(Content.assemble((" changeover ", "bold $primary")), id="brand")
+        yield Cell("", id="way")
+
+    def on_resize(self) -> None:
+        """The whole way where there is room, else only the present stage."""
+        self.query_one("#way", Cell).say(self._whole() if self.size.width >= WHOLE else self._short())
+
+    def _whole(self) -> Content:
         parts: list[str | tuple[str, str]] = []
         for number, name in enumerate(WAY, start=1):
             if name == self._stage:
                 parts += [(f"[{number} {name}]", "bold $accent"), " "]
             else:
                 parts += [(f"{number} {name}", "$foreground-muted"), " "]
-        yield Cell(Content.assemble(*parts), id="way")
+        return Content.assemble(*parts)
+
+    def _short(self) -> Content:
+        if self._stage not in WAY:
+            return Content.assemble((f"{len(WAY)} steps: {WAY[0]} to {WAY[-1]}", "$foreground-muted"))
+        number = WAY.index(self._stage) + 1
+        return Content.assemble((f"[{number} {self._stage}]", "bold $accent"), (f" of {len(WAY)}", "$foreground-muted"))
