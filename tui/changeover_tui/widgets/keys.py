@@ -45,7 +45,8 @@ class Keys(Footer):
                 seen.setdefault(active.binding.action, active)
         found: list[Together] = []
         for group, members in groupby(seen.values(), lambda active: active.binding.group):
-            found += [list(members)] if group is not None else [[active] for active in members]
+            together = list(members)
+            found += [together] if group is not None else [[active] for active in together]
         return found
 
     def _key(self, active: ActiveBinding, words: str, classes: str = "") -> FooterKey:
