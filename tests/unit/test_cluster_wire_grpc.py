@@ -118,6 +118,18 @@ def test_who_answers_is_known_and_the_key_is_sent(service: Service, wire: GrpcWi
     assert KEY not in repr(wire)
 
 
+def test_threads_that_come_and_go_use_the_same_connections(service: Service, wire: GrpcWire) -> None:
+    """Every pass of catch-up has threads of its own, and a cutover may be waited for for days."""
+    for _ in range(6):
+        with futures.ThreadPoolExecutor(2) as threads:
+            for done in [threads.submit(wire.scroll, "docs", start=None, limit=1) for _ in range(4)]:
+                done.result()
+    part = wire.of("key")
+    part.scroll("docs", start=None, limit=1)
+    assert len(service.requests) == 25
+    assert len(wire._channels) <= 2
+
+
 def test_another_kind_of_server_does_not_count(service: Service, running: tuple[Service, int]) -> None:
     service.title = "some other service"
     access = Access(url="http://127.0.0.1:1", grpc_port=running[1])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from changeover.cluster.address import Address
@@ -78,15 +79,18 @@ class GrpcPage:
 
 
 class GrpcWire:
-    """The Wire protocol over gRPC. Thread-safe: each thread has a connection of its own."""
+    """The Wire protocol over gRPC. Thread-safe: a request has a connection of its own, which the next one takes over.
+
+    Not one per thread: every pass of catch-up has new threads, and a cutover may be waited for for days.
+    """
 
     transport = "grpc"
 
     def __init__(self, address: Address) -> None:
         self._address = address
         self._shard: ShardKey | None = None
-        self._local = threading.local()
         self._channels: list[Any] = []
+        self._free: list[Any] = []
         self._lock = threading.Lock()
         self._metadata = (("api-key", address.key),) if address.key else ()
 
@@ -139,23 +143,30 @@ class GrpcWire:
             return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=OPTIONS)
         return grpc.insecure_channel(target, options=OPTIONS)
 
-    def _stub(self) -> Any:
+    @contextmanager
+    def _stub(self) -> Iterator[Any]:
         from qdrant_client import grpc as messages
 
-        stub = getattr(self._local, "stub", None)
+        with self._lock:
+            stub = self._free.pop() if self._free else None
         if stub is None:
             channel = self._open()
             with self._lock:
                 self._channels.append(channel)
-            stub = self._local.stub = messages.PointsStub(channel)  # type: ignore[no-untyped-call]
-        return stub
+            stub = messages.PointsStub(channel)  # type: ignore[no-untyped-call]
+        try:
+            yield stub
+        finally:
+            with self._lock:
+                self._free.append(stub)
 
     def _call(self, method: str, request: Any, where: str) -> Any:
         import grpc
 
         self._select(request)
         try:
-            return getattr(self._stub(), method)(request, timeout=TIMEOUT_S, metadata=self._metadata)
+            with self._stub() as stub:
+                return getattr(stub, method)(request, timeout=TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
             raise from_grpc(error, where) from None
 
@@ -287,6 +298,7 @@ class GrpcWire:
             for channel in self._channels:
                 channel.close()
             self._channels.clear()
+            self._free.clear()
 
     def _written(self, answer: Any, where: str) -> None:
         from qdrant_client import grpc as messages
