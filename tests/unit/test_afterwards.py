@@ -265,7 +265,7 @@ def test_a_way_back_that_only_counted_holds_up_no_cleanup(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("mode", "refused"), [("manual", ""), ("never", "has no cutover")])
 def test_a_confirmed_cutover_is_kept_in_the_journal(mode: str, refused: str, tmp_path: Path) -> None:
-    ctx = asked(tmp_path, ("when-ready", "app"), began=0.0, mode=mode)
+    ctx = asked(tmp_path, ("when-ready", "app"), mode=mode)
     assert refused in ctx.state.asked[-1].refused
     assert ctx.state.when_ready is not bool(refused)
 
@@ -282,7 +282,7 @@ def test_a_name_is_shown_without_its_escape_sequences() -> None:
     assert str(told.value).isprintable() and "owned" not in str(told.value)
 
 
-def asked(tmp_path: Path, *verbs: Any, began: float, before: tuple[ev.Event, ...] = (), mode: Any = "manual") -> Any:
+def asked(tmp_path: Path, *verbs: Any, earlier: int = 0, before: tuple[ev.Event, ...] = (), mode: Any = "manual") -> Any:
     """A desk that looks at these requests; returns its context."""
     plan = fakes.plan("in-place", fakes.slices())
     steps = tuple(msgspec.structs.replace(s, mode=mode) if isinstance(s, pm.AwaitCutover) else s for s in plan.steps)
@@ -291,24 +291,26 @@ def asked(tmp_path: Path, *verbs: Any, began: float, before: tuple[ev.Event, ...
         ctx.emit(event)
     for one in verbs:
         control.ask(ctx.folder.control, *one)
-    ctx.began = began
+    ctx.asked_before = earlier
     Desk(ctx).look()
     fakes.close(ctx)
     return ctx
 
 
-@pytest.mark.parametrize(("began", "stops"), [(-60.0, True), (60.0, False)])
+@pytest.mark.parametrize(("earlier", "stops"), [(0, True), (1, False)])
 def test_a_stop_that_was_asked_of_an_earlier_engine_stops_no_later_one(
-    began: float, stops: bool, tmp_path: Path
+    earlier: int, stops: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ctx = asked(tmp_path, ("stop",), began=time.time() + began)
+    """Whatever the clock says, which may have been set back meanwhile."""
+    monkeypatch.setattr(time, "time", lambda: 0.0 if stops else 9e9)
+    ctx = asked(tmp_path, ("stop",), earlier=earlier)
     assert ctx.throttle.stopping is stops
     assert bool(ctx.state.asked[-1].refused) is not stops
 
 
 def test_a_request_that_a_crash_left_unanswered_is_taken_up_although_later_ones_were_answered(tmp_path: Path) -> None:
     answered = ev.Controlled(at=1.0, number=2, verb="rate", value=5)
-    ctx = asked(tmp_path, ("batch", 7), ("rate", 5), ("streams", 1), began=0.0, before=(answered,))
+    ctx = asked(tmp_path, ("batch", 7), ("rate", 5), ("streams", 1), before=(answered,))
     assert [one.number for one in ctx.state.asked] == [2, 1, 3]
 
 

@@ -77,6 +77,28 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
         journal.write(log("x"))
 
 
+def test_what_follows_a_line_that_broke_off_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk was full in the middle of a line, and has room again for the word that the engine stopped."""
+    path = tmp_path / "journal.jsonl"
+    journal, write = Journal(path), os.write
+    journal.write(log("first"))
+
+    room = iter([10])
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not (left := next(room, 0)):
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data[:left])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(JournalError):
+        journal.write(log("x"))
+    monkeypatch.undo()
+    journal.write(ev.EngineStopped(at=2.0, reason="disk full", exit_code=3))
+    journal.close()
+    assert [type(event) for event in read_all(path)] == [ev.Log, ev.EngineStopped]
+
+
 def test_requests_are_numbered_and_rubbish_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "control.jsonl"
     assert control.ask(path, "pause") == 1
@@ -87,6 +109,11 @@ def test_requests_are_numbered_and_rubbish_is_passed_over(tmp_path: Path) -> Non
     assert [(a.number, a.verb, a.value) for a in inbox.read()] == [(1, "pause", None), (4, "rate", 50)]
     assert inbox.read() == []
     assert [a.number for a in control.Inbox(path, seen=1).read()] == [4]
+    with path.open("ab") as file:
+        file.write(b'{"verb": "\xff"}\n{"verb": "pause", "more": ' + b"[" * 10_000 + b'\n{"verb": "stop", "at')
+    assert inbox.read() == []
+    assert control.ask(path, "resume") == 8, "a line that broke off swallows no other"
+    assert [(a.number, a.verb) for a in inbox.read()] == [(8, "resume")]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

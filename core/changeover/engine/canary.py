@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from changeover.cluster.api import Gateway, Query
+from changeover.cluster.api import Gateway, Inference, Query
 from changeover.cluster.errors import ClusterError
+from changeover.embed.protocol import Encoder, TextRejected
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.plan.model import FromText, FromVector
@@ -80,6 +81,11 @@ class CanaryTask:
         """The new side serves from now on."""
         if self._sides[1]:
             self._side = 1
+
+    @property
+    def knows_new(self) -> bool:
+        """Whether there is anything to search the new side with."""
+        return bool(self._sides[1])
 
     @property
     def ready(self) -> bool:
@@ -165,14 +171,34 @@ async def teach(ctx: Context) -> None:
         if ctx.folder.matrix.exists():
             ctx.canary.add_new(await _computed(ctx, make))
     elif isinstance(make, FromText):
-        points, _ = await ctx.gateway.scroll(job.source, limit=16)
+        points = await ctx.gateway.sample(job.source, 16)
         texts = [text for point in points if (text := render(job.template, point.payload)).strip()]
         if texts:
             encoder = await asyncio.to_thread(ctx.encoder, make)
-            made = await asyncio.to_thread(encoder.embed_documents, texts[:4] if make.multi else texts)
-            ctx.canary.add_new([_plain(query) for query in made if query is not None])
+            made = await asyncio.to_thread(_embedded, encoder, texts[:4] if make.multi else texts)
+            ctx.canary.add_new(made)
     if ctx.state.cutover is not None:
+        await teach_stored(ctx)
         ctx.canary.prefer_new()
+
+
+async def teach_stored(ctx: Context) -> None:
+    """Before the new side serves: where no searches for it could be made from texts, its stored vectors are asked with."""
+    if ctx.canary is None or ctx.canary.knows_new:
+        return
+    try:
+        await ctx.canary.take_stored(ctx.job.target, ctx.job.target_vector)
+    except ClusterError as error:
+        ctx.log(f"no search probe for the new side: {error}", "warning")
+
+
+def _embedded(encoder: Encoder, texts: list[str]) -> list[Query]:
+    """What these texts are searched with; without those that the model refuses."""
+    try:
+        made: Any = encoder.embed_documents(texts)
+    except TextRejected as error:
+        made = error.vectors
+    return [_plain(query) for query in made if query is not None and _finite(query)]
 
 
 async def _computed(ctx: Context, make: FromVector) -> list[list[float]]:
@@ -187,6 +213,12 @@ async def _computed(ctx: Context, make: FromVector) -> list[list[float]]:
 
 def _plain(query: Any) -> Query:
     return query.tolist() if getattr(query, "ndim", 0) == 1 else query  # type: ignore[no-any-return]
+
+
+def _finite(query: Any) -> bool:
+    import numpy as np
+
+    return isinstance(query, Inference) or bool(np.size(query) and np.isfinite(query).all())
 
 
 def _is_dense(value: object) -> bool:

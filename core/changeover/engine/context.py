@@ -60,8 +60,8 @@ class Context:
     lanes: Lanes = field(default_factory=Lanes)
     waits: Waits = field(default_factory=Waits)
     clock: Callable[[], float] = time.time
-    began: float = field(default_factory=time.time)
-    """When this engine started, in seconds since 1970."""
+    asked_before: int = 0
+    """Requests of people that were there before this engine started; counted, since a clock may be set back."""
     shard_key: ShardKey | None = None
     """The one whose points wire and ledger are about; None for all, or where sharding is automatic."""
     shard_keys: tuple[ShardKey, ...] = ()

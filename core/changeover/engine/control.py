@@ -9,6 +9,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from changeover.engine.journal import whole
+
 Verb = Literal["pause", "resume", "stop", "rate", "batch", "streams", "spend", "accept", "cutover", "when-ready"]
 VERBS: tuple[str, ...] = get_args(Verb)
 
@@ -25,12 +27,22 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 def ask(path: Path, verb: Verb, value: float | int | str | None = None) -> int:
     """Append a request; returns its number. The engine answers with a `Controlled` event of the same number."""
     line = msgspec.json.encode(Ask(verb=verb, value=value, at=time.time())) + b"\n"
+    if not whole(path):  # somebody else's line that broke off must not swallow this one
+        line = b"\n" + line
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(descriptor, line)
     finally:
         os.close(descriptor)
-    return path.read_bytes().count(b"\n")
+    return count(path)
+
+
+def count(path: Path) -> int:
+    """How many requests there are, answered or not."""
+    try:
+        return path.read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
 
 
 class Inbox:
@@ -53,7 +65,7 @@ class Inbox:
                 continue
             try:
                 asks.append(msgspec.structs.replace(msgspec.json.decode(line, type=Ask), number=number))
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
         self._seen = max(self._seen, len(lines))
         return asks

@@ -61,7 +61,7 @@ class Desk:
                 throttle.resume()
                 self.answer(asked)
                 self._ctx.emit(ev.Resumed(at=self._ctx.clock()))
-            case "stop" if asked.at < self._ctx.began:
+            case "stop" if asked.number <= self._ctx.asked_before:
                 self.answer(asked, "it was asked of an engine that is gone")
             case "stop":
                 self.answer(asked)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from changeover.engine import backlog
+from changeover.engine import backlog, control
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.canary import CanaryTask, teach
@@ -57,17 +57,17 @@ def run(folder: RunFolder, environ: Mapping[str, str]) -> ExitCode:
     """Run the engine in this process until the run is finished, stopped or failed; the journal says which."""
     plan = folder.plan()
     lock = RunLock(folder.lock)
-    began = time.time()  # before the lock: who sees it held may ask for something
+    asked = control.count(folder.control)  # before the lock: who sees it held may ask for something
     lock.acquire()
     journal = Journal(folder.journal)
     try:
-        return asyncio.run(_run(folder, plan, journal, dict(environ), began))
+        return asyncio.run(_run(folder, plan, journal, dict(environ), asked))
     finally:
         journal.close()
         lock.release()
 
 
-async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], began: float) -> ExitCode:
+async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], asked: int) -> ExitCode:
     state = run_state.fold(run_state.begin(plan), read_all(folder.journal))
     if state.status == "finished":
         return ExitCode.DONE
@@ -75,7 +75,7 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
         ctx = await _open(folder, plan, journal, environ, state)
     except ChangeoverError as error:
         return _stopped(journal.write, time.time(), str(error), error.exit_code)
-    ctx.began = began
+    ctx.asked_before = asked
     tasks: list[asyncio.Task[None]] = []
     pool = ThreadPoolExecutor(thread_name_prefix=THREADS)
     asyncio.get_running_loop().set_default_executor(pool)

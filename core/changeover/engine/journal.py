@@ -25,6 +25,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = Lock()
+        self._torn = False
         _cut_torn_tail(path)
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
@@ -33,8 +34,12 @@ class Journal:
         line = ev.encode(event) + b"\n"
         with self._lock:
             try:
+                # What follows a line that broke off (the disk was full) begins on a line of its own.
+                line = b"\n" + line if self._torn else line
+                self._torn = True
                 while line:
                     line = line[os.write(self._fd, line) :]
+                self._torn = False
                 if isinstance(event, DURABLE):
                     os.fsync(self._fd)
             except OSError as error:
@@ -79,17 +84,25 @@ def _decode_lines(data: bytes) -> list[ev.Event]:
     for line in data.splitlines():
         try:
             events.append(ev.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
     return events
 
 
-def _cut_torn_tail(path: Path) -> None:
+def whole(path: Path) -> bool:
+    """Whether a file of lines ends with a whole one, or is empty or not there."""
     try:
-        with path.open("rb+") as file:
-            data = file.read()
-            whole = data.rfind(b"\n") + 1
-            if whole != len(data):
-                file.truncate(whole)
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            if not file.tell():
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
     except FileNotFoundError:
-        pass
+        return True
+
+
+def _cut_torn_tail(path: Path) -> None:
+    if not whole(path):
+        with path.open("rb+") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)

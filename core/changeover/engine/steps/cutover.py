@@ -8,6 +8,7 @@ import time
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine import left_out
+from changeover.engine.canary import teach_stored
 from changeover.engine.context import Context
 from changeover.engine.desk import QUALITY_CODE
 from changeover.engine.ledger import Mark
@@ -79,6 +80,7 @@ async def swap_alias(ctx: Context, step: SwapAlias) -> str:
             " someone else changed it, nothing was swapped"
         )
     else:
+        await teach_stored(ctx)
         await send(ctx, step.request)
         detail = f"alias {step.alias} points to {ctx.job.target}"
     await _confirmed(ctx, detail)
@@ -87,6 +89,7 @@ async def swap_alias(ctx: Context, step: SwapAlias) -> str:
 
 async def switch_application(ctx: Context, step: SwitchApplication) -> str:
     """In place nothing is sent: from here on the application searches the new vector."""
+    await teach_stored(ctx)
     said = step.title[0].lower() + step.title[1:]
     detail = f"{said} in {ctx.job.target} from now on"
     await _confirmed(ctx, detail)
