@@ -107,6 +107,8 @@ class MemoryCluster:
         self.shard_keys: dict[str, list[int | str]] = {}
         """Custom sharding: collection -> keys. The points of a key are `collections[name, key]`."""
         self._shard: int | str | None = None
+        self.inexact_counts: set[str] = set()
+        self.color = "green"
         self._random = random.Random(seed)
         self.lock = threading.RLock()
 
@@ -277,7 +279,7 @@ class MemoryCluster:
         return []
 
     async def optimizations(self, name: str) -> Optimizations:
-        return Optimizations(color="green", queued=0, running=0)
+        return Optimizations(color=self.color, queued=0, running=0)
 
     def close(self) -> Any:
         return _Nothing()

@@ -61,6 +61,7 @@ async def test_blank_texts_do_not_make_searches_fail_after_the_cutover(tmp_path:
     ctx.canary = CanaryTask(ctx, cluster)
     await ctx.canary.prepare()
     assert await ctx.canary.search() and not ctx.canary.knows_new
+    ctx.lit = True
     await swap_alias(ctx, ctx.plan.steps[5])
     assert ctx.state.cutover is not None and ctx.state.cutover.canary_ok
     close(ctx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from changeover.cluster.errors import Action, ClusterError
+from changeover.engine import lease
 from changeover.engine.lease import BEAT_S, EXPIRES_S, Keeper, place
 from changeover.errors import BlockedError, StoppedError
 from changeover.survey.lease import KEY, Lease, read
@@ -125,6 +127,37 @@ async def test_the_same_run_on_the_same_machine_goes_on_at_once() -> None:
     before = time.now
     await keeper(server, "r1", time).take()
     assert time.now - before < 5
+
+
+@pytest.mark.parametrize("where", [place(), "another boot", ""])
+async def test_a_copy_of_the_runs_folder_is_another_engine(where: str) -> None:
+    """Copied beside it, or to a machine of the same name: each has a lock of its own."""
+    server = Server()
+    copy = {"run": "r1", "host": "one", "beat": 7, "at": 0.0, "place": where, "pid": os.getppid()}
+    server.metadata[KEY] = copy
+
+    def beats() -> None:
+        server.metadata[KEY] = {**copy, "beat": server.metadata[KEY]["beat"] + 1}
+
+    with pytest.raises(BlockedError, match="another-migration: docs is leased to r1 on one"):
+        await keeper(server, "r1", Time(beats)).take()
+    mine = keeper(server, "r1", Time())
+    server.metadata[KEY] = {**copy, "ended": 1.0}
+    await mine.take()
+    server.metadata[KEY] = copy
+    with pytest.raises(StoppedError):
+        await mine.keep()
+
+
+@pytest.mark.parametrize("where", [place(), ""])
+async def test_a_killed_engine_is_followed_at_once_by_the_next_one_of_its_run(
+    where: str, dead_pid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "place", lambda: where)
+    server, time = Server(), Time()
+    server.metadata[KEY] = {"run": "r1", "host": "one", "beat": 7, "at": 0.0, "place": where, "pid": dead_pid}
+    await keeper(server, "r1", time).take()
+    assert time.now - 1000 < EXPIRES_S
 
 
 async def test_of_two_at_once_one_stays() -> None:

@@ -56,6 +56,8 @@ class Context:
     canary: CanaryTask | None = None
     desk: Desk | None = None
     lease: Keeper | None = None
+    lit: bool = False
+    """Whether every lamp of the cutover was on in this engine when it went on to it."""
     streak: Streak = field(default_factory=Streak)
     lanes: Lanes = field(default_factory=Lanes)
     waits: Waits = field(default_factory=Waits)

@@ -107,8 +107,9 @@ class Keeper:
             return
 
     async def _outlive(self, found: Lease) -> None:
-        if found.place and found.place == self._mine.place and not _lives(found.pid):
-            self._say(f"the engine of {found.run} died on this machine; its lease is taken over")
+        if self._on_this_machine(found) and not _lives(found.pid):
+            if found.run != self._mine.run:
+                self._say(f"the engine of {found.run} died on this machine; its lease is taken over")
             return
         self._say(
             f"{self._collection} is leased to {found.run} on {found.host}; waiting {EXPIRES_S:.0f} s to see whether it lives"
@@ -123,6 +124,13 @@ class Keeper:
             if now != found:
                 raise _taken(self._collection, now)
         self._say(f"the engine of {found.run} on {found.host} is gone; its lease is taken over")
+
+    def _on_this_machine(self, found: Lease) -> bool:
+        """Whether its pid is one of this machine's; where the system tells no place, a run's own is by its host's name."""
+        mine = self._mine
+        if found.place or mine.place:
+            return found.place == mine.place
+        return (found.run, found.host) == (mine.run, mine.host)
 
     async def _read(self) -> Lease | None:
         info = await self._patiently(lambda: self._gateway.send("GET", self._path))

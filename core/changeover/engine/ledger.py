@@ -151,6 +151,13 @@ class Ledger:
         with self._working() as db:
             return int(db.execute(query, values).fetchone()[0])
 
+    def written(self) -> int:
+        """How many points the other side must hold at least: those that were written, or found without a text."""
+        left_out = tuple(map(int, LEFT_OUT))
+        query = f"SELECT count(*) FROM points WHERE text != x'' AND mark NOT IN ({', '.join('?' * len(left_out))})"
+        with self._working() as db:
+            return int(db.execute(query, left_out).fetchone()[0])
+
     def close(self) -> None:
         """Close the file."""
         with self._working() as db:

@@ -299,9 +299,11 @@ def _delete_later(ctx: Context, found: Found, gone: list[PointId]) -> None:
         )
 
 
-def delete_gone(ctx: Context, found: Found, gone: list[PointId]) -> None:
-    """Delete on the other side what is gone from the source, and forget it."""
+def delete_gone(ctx: Context, found: Found, gone: list[PointId], *, sweep: bool = False) -> None:
+    """Delete on the other side what is gone from the source, and forget it; not what that side wrote since the look."""
     known = ctx.ledger.get(gone)
+    if sweep and not ctx.in_place:
+        _, gone, _ = _without_conflicts(ctx, found, known, {}, gone)
     # Asked again before anything is deleted: a point can be written between the scroll and now.
     back = by_ids.existing(ctx, ctx.job.source, gone)
     gone = [point_id for point_id in gone if point_id not in back]

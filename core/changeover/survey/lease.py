@@ -25,8 +25,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
 
     def same_holder(self, other: Lease) -> bool:
-        """Whether both are of one run on one machine, where the run's file lock decides."""
-        return (self.run, self.host) == (other.run, other.host)
+        """Whether both are of one engine process: a run's folder can be copied, on one machine or to another."""
+        mine, others = ((one.run, one.host, one.place, one.pid) for one in (self, other))
+        return mine == others
 
 
 def read(metadata: Mapping[str, Any] | None) -> Lease | None:

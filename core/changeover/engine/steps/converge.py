@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from changeover.engine import events as ev
@@ -78,6 +79,16 @@ async def _look_again(ctx: Context, repaired: dict[ShardKey | None, list[PointId
     ctx.log(f"{number:,} points are written all the time; the application gives them their vectors", "warning")
 
 
+async def lost(ctx: Context) -> int:
+    """How many points that this run wrote to the new side are not there any more, though nobody else writes there."""
+    written, there = ctx.ledger.written(), await ctx.gateway.count(ctx.job.target)
+    if ctx.job.target in ctx.gateway.inexact_counts and there:
+        return 0
+    short = written - there
+    # Under dual writes the application deletes there too, a moment before the next pass knows.
+    return short if short > (calm_bound(ctx) if ctx.job.insert_only and there else 0) else 0
+
+
 def calm_bound(ctx: Context) -> int:
     """How many differences in one pass still count as caught up."""
     return max(CALM_POINTS, int(CALM * ctx.ledger.count()))
@@ -106,7 +117,7 @@ async def pass_with_suspects(
     differing = [scans.changed(ctx.of(part.shard_key), part, found, sweep=sweeping) for part in parts]
     await asyncio.to_thread(work.run, differing, min(4, len(differing)))
     for key, gone in found.gone.items():
-        await asyncio.to_thread(scans.delete_gone, ctx.of(key), found, gone)
+        await asyncio.to_thread(partial(scans.delete_gone, ctx.of(key), found, gone, sweep=sweeping))
     event = found.event(ctx.clock(), step, number)
     if sweeping and ctx.in_place:
         found.repaired = work.repaired

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import msgspec
+
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine import left_out
@@ -12,9 +14,10 @@ from changeover.engine.canary import teach_stored
 from changeover.engine.context import Context
 from changeover.engine.desk import QUALITY_CODE
 from changeover.engine.ledger import Mark
-from changeover.engine.steps.converge import calm_bound, describe, one_pass
+from changeover.engine.steps.converge import calm_bound, describe, lost, one_pass
 from changeover.engine.steps.schema import send
-from changeover.engine.steps.wait_green import look, words
+from changeover.engine.steps.verify import verify
+from changeover.engine.steps.wait_green import Alarm, look, words
 from changeover.errors import BlockedError
 from changeover.plan.model import AwaitCutover, Kept, SwapAlias, SwitchApplication, Verify
 from changeover.words import duration
@@ -36,14 +39,15 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
     if step.mode == "never":
         return "no cutover was planned; both sides stay"
     assert ctx.desk is not None
-    number, found, next_pass, shown = 0, None, 0.0, None
+    number, found, next_pass, shown, alarm = 0, None, 0.0, None, Alarm()
     while True:
         if time.monotonic() >= next_pass:
             number += 1
             begun = time.monotonic()
             found = await one_pass(ctx, step.id, number)
             next_pass = time.monotonic() + max(REST_S, 2 * (time.monotonic() - begun))
-            lamps = await _lamps(ctx, found)
+            await _verify_lost(ctx)
+            lamps = await _lamps(ctx, found, alarm)
             if lamps != shown:
                 shown = lamps
                 ctx.emit(ev.CutoverReady(at=ctx.clock(), lamps=lamps, backlog=found.total))
@@ -51,18 +55,41 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
         if asked is not None:
             ctx.desk.cutover_asked = None
             assert found is not None
-            lamps = await _lamps(ctx, found)
+            lamps = await _lamps(ctx, found, alarm)
             dark = next((lamp for lamp in lamps if not lamp.on), None)
             ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
             if dark is None:
+                ctx.lit = True
                 return "asked for by a person"
         confirmed = ctx.state.when_ready
         if (confirmed or step.mode == "when-ready") and shown and all(lamp.on for lamp in shown):
+            ctx.lit = True
             return "every lamp is on, as a person confirmed" if confirmed else "every lamp is on"
         began = ctx.state.step(step.id).started_at
         if step.window_s and not confirmed and began is not None and ctx.clock() > began + step.window_s:
             raise WindowEndedError(f"the window of {duration(step.window_s)} ended; nothing was brought back")
         await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
+
+
+async def _verify_lost(ctx: Context) -> None:
+    """Verify anew when points have vanished from the new side since; raises UnverifiedError where that does not help."""
+    step = next((step for step in ctx.plan.steps if isinstance(step, Verify)), None)
+    if ctx.in_place or step is None:
+        return
+    short = await lost(ctx)
+    if short:
+        words = f"{short:,} points that were written to {ctx.job.target} are not there any more: verifying it anew"
+        ctx.log(words, "warning")
+        await verify(ctx, step)
+
+
+async def _lit_again(ctx: Context, step: SwapAlias) -> None:
+    """The word was given to an engine that is gone: what was written since is brought over before the alias moves."""
+    waited = next((s for s in ctx.plan.steps if isinstance(s, AwaitCutover)), None)
+    if ctx.lit or waited is None or waited.mode == "never":
+        return
+    ctx.log("an earlier engine was to go on to the cutover: catching up first, and looking at every lamp")
+    await await_cutover(ctx, msgspec.structs.replace(waited, id=step.id, mode="when-ready", window_s=0.0))
 
 
 async def swap_alias(ctx: Context, step: SwapAlias) -> str:
@@ -72,6 +99,9 @@ async def swap_alias(ctx: Context, step: SwapAlias) -> str:
     versions). Raises BlockedError when the alias points anywhere but where the plan expects.
     """
     now = (await ctx.gateway.aliases()).get(step.alias)
+    if now == step.expected:
+        await _lit_again(ctx, step)
+        now = (await ctx.gateway.aliases()).get(step.alias)
     if now == ctx.job.target:
         detail = f"alias {step.alias} already points to {ctx.job.target}"
     elif now != step.expected:
@@ -105,8 +135,10 @@ async def _confirmed(ctx: Context, detail: str) -> None:
     ctx.emit(ev.CutOver(at=ctx.clock(), detail=detail, canary_ok=ok))
 
 
-async def _lamps(ctx: Context, found: ev.Differences) -> tuple[ev.Lamp, ...]:
+async def _lamps(ctx: Context, found: ev.Differences, alarm: Alarm) -> tuple[ev.Lamp, ...]:
     now = await look(ctx, ctx.job.target)
+    if now is not None:
+        await alarm.wake(ctx, ctx.job.target, now)
     green = now is not None and now.color == "green" and not now.error
     bound = calm_bound(ctx)
     lamps = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from changeover.engine import events as ev
 from changeover.engine.context import Context
-from changeover.engine.steps.converge import describe, one_pass
+from changeover.engine.steps.converge import describe, lost, one_pass
 from changeover.engine.steps.schema import send
 from changeover.errors import BlockedError
 from changeover.plan.model import ReplaceByAlias
@@ -42,4 +42,10 @@ async def _nobody_writes(ctx: Context, step: ReplaceByAlias) -> None:
         raise BlockedError(
             f"{ctx.job.source} is still being written to ({describe(found)}); it is not removed. Stop the application,"
             " then `changeover resume`"
+        )
+    short = await lost(ctx)
+    if short:
+        raise BlockedError(
+            f"{ctx.job.source} is not removed: {short:,} points that were written to {ctx.job.target} are not there any"
+            " more; was it changed by somebody else? Make a new plan"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from urllib.parse import quote
 
 from changeover.cluster.api import Optimizations
 from changeover.cluster.errors import Action, ClusterError
@@ -14,6 +15,8 @@ from changeover.errors import UnreachableError
 from changeover.plan.model import Request, WaitGreen
 
 POLL_S = 1.0
+WAKE_S = 60.0
+REFUSED = (401, 403)
 
 
 async def wait_green(ctx: Context, step: WaitGreen) -> str:
@@ -22,7 +25,7 @@ async def wait_green(ctx: Context, step: WaitGreen) -> str:
     Raises UnreachableError when the patience ends or the collection turns red; the run can be resumed.
     """
     begun = time.monotonic()
-    calm, woken = 0, False
+    calm, alarm = 0, Alarm()
     while True:
         now = await look(ctx, step.collection)
         waited = time.monotonic() - begun
@@ -33,16 +36,30 @@ async def wait_green(ctx: Context, step: WaitGreen) -> str:
                 return f"green after {waited:.0f} s"
             if now.color == "red":
                 raise UnreachableError(f"{step.collection} is red: {now.error or 'no reason given'}; see its logs")
-            if now.color == "grey" and not woken:
-                # Grey after a restart never turns green by itself: an empty update wakes the optimizer (server source).
-                woken = True
-                await send(
-                    ctx,
-                    Request(method="PATCH", path=f"/collections/{step.collection}", body={"optimizers_config": {}}),
-                )
+            await alarm.wake(ctx, step.collection, now)
         if waited > step.patience_s:
             raise UnreachableError(f"{step.collection} is not green after {waited:.0f} s; `changeover resume` waits on")
         await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
+
+
+class Alarm:
+    """Wakes an optimizer that sleeps: grey, after a restart of the server, never turns green by itself (server source)."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def wake(self, ctx: Context, collection: str, now: Optimizations) -> None:
+        """An empty update, once a minute while the collection is grey; a key that may not send it goes without."""
+        if now.color != "grey" or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + WAKE_S
+        path = f"/collections/{quote(collection, safe='')}"
+        try:
+            await send(ctx, Request(method="PATCH", path=path, body={"optimizers_config": {}}))
+        except ClusterError as error:
+            if error.status not in REFUSED:
+                raise
+            ctx.log(f"{collection} is grey, and this key may not wake its optimizer: any write does", "warning")
 
 
 async def look(ctx: Context, collection: str) -> Optimizations | None:

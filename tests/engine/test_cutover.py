@@ -1,0 +1,184 @@
+"""The cutover: what has to be true of both sides in the moment in which the alias moves, whoever was at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from changeover.cluster.errors import Action, ClusterError
+from changeover.engine.desk import Desk
+from changeover.engine.steps import converge, cutover
+from changeover.engine.steps.converge import sweep
+from changeover.engine.steps.cutover import await_cutover, swap_alias
+from changeover.engine.steps.load import load
+from changeover.engine.steps.verify import verify
+from changeover.engine.steps.wait_green import wait_green
+from changeover.errors import BlockedError, UnverifiedError
+from changeover.plan.model import ReplaceByAlias, Request, WaitGreen
+from tests.engine.fakes import close, vector_of
+from tests.engine.two_sides import check, edit, world
+
+
+@pytest.fixture
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A verified run of 60 points that has a desk."""
+    monkeypatch.setattr(cutover, "REST_S", 0.0)
+    monkeypatch.setattr(cutover, "POLL_S", 0.0)
+    monkeypatch.setattr(converge, "BETWEEN_S", 0.0)
+
+    async def begin(**job: Any) -> Any:
+        cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(60)}, [], str(tmp_path), **job)
+        ctx.desk = Desk(ctx)
+        await load(ctx, ctx.plan.steps[0])
+        await verify(ctx, ctx.plan.steps[3])
+        return cluster, ctx
+
+    return begin
+
+
+async def test_what_was_written_before_a_resume_is_there_before_the_alias_moves(ready: Any) -> None:
+    """Killed between the word and the swap, resumed days later: the alias does not move to what is days old."""
+    cluster, ctx = await ready()
+    edit(cluster, {i: (f"days later {i}", 1) for i in range(100)})
+    send, there = cluster.send, list[int]()
+
+    async def look(method: str, path: str, body: Any = None, **more: Any) -> Any:
+        if path == "/collections/aliases":
+            check(cluster, "blue-green")
+            there.append(len(cluster.collections["target"]))
+        return await send(method, path, body, **more)
+
+    cluster.send = look
+    await swap_alias(ctx, ctx.plan.steps[5])
+    assert there == [100] and cluster.aliases_now["app"] == "target"
+    close(ctx)
+
+
+async def test_an_alias_that_others_moved_meanwhile_stays_where_it_is(ready: Any) -> None:
+    cluster, ctx = await ready()
+    await await_cutover(ctx, ctx.plan.steps[4])
+    for elsewhere in ("third", None):
+        cluster.aliases_now = {"app": elsewhere} if elsewhere else {}
+        with pytest.raises(BlockedError, match=r"alias-moved: app points to (third|nothing)"):
+            await swap_alias(ctx, ctx.plan.steps[5])
+    assert not any(path == "/collections/aliases" for _, path, _ in cluster.sent)
+    close(ctx)
+
+
+def wiped(cluster: Any) -> None:
+    cluster.collections["target"].clear()
+
+
+def some_gone(cluster: Any) -> None:
+    for i in (3, 4, 59):
+        del cluster.collections["target"][i]
+
+
+@pytest.mark.parametrize("harm", [wiped, some_gone])
+async def test_points_that_vanish_from_the_new_side_after_it_was_verified_come_back_first(
+    harm: Callable[[Any], None], ready: Any
+) -> None:
+    cluster, ctx = await ready()
+    harm(cluster)
+    await await_cutover(ctx, ctx.plan.steps[4])
+    check(cluster, "blue-green")
+    close(ctx)
+
+
+async def test_a_new_side_that_keeps_losing_points_is_not_cut_over_to(ready: Any) -> None:
+    cluster, ctx = await ready()
+    upsert = cluster.upsert
+
+    def lossy(*given: Any, **named: Any) -> None:
+        upsert(*given, **named)
+        wiped(cluster)
+
+    cluster.upsert = lossy
+    wiped(cluster)
+    with pytest.raises(UnverifiedError, match="60 points differ"):
+        await await_cutover(ctx, ctx.plan.steps[4])
+    close(ctx)
+
+
+async def test_the_old_collection_is_not_removed_for_a_new_one_that_was_emptied(ready: Any) -> None:
+    cluster, ctx = await ready()
+    remove = Request(method="DELETE", path="/collections/source")
+    step = ReplaceByAlias(id="replace", title="Replace", remove=remove, name=ctx.plan.steps[5].request)
+    cluster.aliases_now.clear()
+    wiped(cluster)
+    from changeover.engine.steps.offline import replace_by_alias
+
+    with pytest.raises(
+        BlockedError, match="source is not removed: 60 points that were written to target are not there"
+    ):
+        await replace_by_alias(ctx, step)
+    assert not any(method == "DELETE" for method, _, _ in cluster.sent)
+    close(ctx)
+
+
+async def test_what_the_new_side_wrote_while_the_sweep_was_under_way_is_not_deleted(ready: Any) -> None:
+    """The pass over a large collection takes minutes; a point that is gone on the old side is deleted at its end."""
+    cluster, ctx = await ready()
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    del old[7], old[8]
+    old[20] = ({"text": "late", "n": 0}, old[20][1])
+    upsert = cluster.upsert
+
+    def while_it_goes_on(*given: Any, **named: Any) -> None:
+        upsert(*given, **named)
+        new[7] = ({"text": "written on the new side", "n": 1}, {"new": vector_of("written on the new side")})
+
+    cluster.upsert = while_it_goes_on
+    await sweep(ctx, ctx.plan.steps[6])
+    assert new[7][0]["text"] == "written on the new side"
+    assert 8 not in new and new[20][0]["text"] == "late"
+    assert [conflict.id for conflict in ctx.state.conflicts] == [7]
+    close(ctx)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_collection_that_sleeps_after_a_restart_is_woken(refused: bool, ready: Any) -> None:
+    """Grey never turns green by itself; the name needs to be quoted."""
+    cluster, ctx = await ready()
+    send = cluster.send
+
+    async def woken(method: str, path: str, body: Any = None, **more: Any) -> Any:
+        if method == "PATCH":
+            cluster.color = "green"
+            if refused:
+                raise ClusterError("forbidden", Action.STOP, status=403)
+        return await send(method, path, body, **more)
+
+    cluster.send, cluster.color = woken, "grey"
+    await await_cutover(ctx, ctx.plan.steps[4])
+    cluster.color = "grey"
+    cluster.collections["a b#%ü"] = {}
+    await wait_green(ctx, WaitGreen(id="green", title="Wait", collection="a b#%ü"))
+    if not refused:
+        paths = [path for method, path, _ in cluster.sent if method == "PATCH"]
+        assert paths == ["/collections/target", "/collections/a%20b%23%25%C3%BC"]
+    close(ctx)
+
+
+async def test_the_lamps_go_on_over_points_that_come_and_go(ready: Any) -> None:
+    """A point that is deleted between the look and the copy is not taken for one that the new side lost."""
+    cluster, ctx = await ready()
+    scroll, verified = cluster.scroll, ctx.state.verified
+
+    def fleeting(name: str, **options: Any) -> Any:
+        page = scroll(name, **options)
+        if name == "source" and "has_id" not in str(options.get("filter")):
+            cluster.collections["source"][77] = ({"text": "here", "n": 0}, {"old": np.ones(4)})
+        elif 77 in cluster.collections["source"]:
+            del cluster.collections["source"][77]
+            page = scroll(name, **options)
+        return page
+
+    cluster.scroll = fleeting
+    await await_cutover(ctx, ctx.plan.steps[4])
+    assert ctx.state.verified is verified
+    close(ctx)
