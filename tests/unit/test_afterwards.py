@@ -282,7 +282,9 @@ def test_a_name_is_shown_without_its_escape_sequences() -> None:
     assert str(told.value).isprintable() and "owned" not in str(told.value)
 
 
-def asked(tmp_path: Path, *verbs: Any, earlier: int = 0, before: tuple[ev.Event, ...] = (), mode: Any = "manual") -> Any:
+def asked(
+    tmp_path: Path, *verbs: Any, earlier: int = 0, before: tuple[ev.Event, ...] = (), mode: Any = "manual"
+) -> Any:
     """A desk that looks at these requests; returns its context."""
     plan = fakes.plan("in-place", fakes.slices())
     steps = tuple(msgspec.structs.replace(s, mode=mode) if isinstance(s, pm.AwaitCutover) else s for s in plan.steps)
