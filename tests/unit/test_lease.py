@@ -6,7 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,12 +103,19 @@ async def test_a_dead_engine_is_outlived_by_watching_whatever_its_clock_says() -
     assert any("r1 on one is gone" in line for line in said)
 
 
-@pytest.fixture
-def dead_pid() -> int:
+@pytest.fixture(params=["waited for", "zombie"])
+def dead_pid(request: pytest.FixtureRequest) -> Iterator[int]:
     """Of a process that has ended."""
-    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert dead.stdout is not None
+    dead.stdout.read()
+    if request.param == "waited for" or not place():
+        dead.wait()
+    while Path(f"/proc/{dead.pid}").exists() and " Z " not in Path(f"/proc/{dead.pid}/stat").read_text():
+        pass
+    yield dead.pid
     dead.wait()
-    return dead.pid
+    dead.stdout.close()
 
 
 @pytest.mark.parametrize("here", [True, False])

@@ -168,7 +168,11 @@ def _lives(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        # Killed, and not waited for by the screen that started it: its pid is there for as long as that is open.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
 
 
 def _taken(collection: str, found: Lease | None) -> BlockedError:
