@@ -48,6 +48,10 @@ class UnreachableError(ChangeoverError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class AwayError(UnreachableError):
+    """The model's endpoint gave no answer, or none that helps, however often it was asked; it may come back."""
+
+
 class BlockedError(ChangeoverError):
     """A finding, a lock or a changed cluster forbids going on."""
 

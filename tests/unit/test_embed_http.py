@@ -127,7 +127,9 @@ def test_a_failure_that_stays_ends_in_one_line_without_the_key() -> None:
         (httpx.Response(200, text="<html>hello</html>"), UsageError, "not with embeddings"),
         (httpx.Response(200, json={"data": [{"embedding": "text"}]}), UsageError, "not with embeddings"),
         (httpx.Response(200, json=["list"]), UsageError, "not with embeddings"),
-        (httpx.Response(200, json={"data": []}), UsageError, "0 vectors for 1 texts"),
+        (httpx.Response(200, json={"data": []}), UsageError, "refused a plain text .* 0 vectors for 1 texts"),
+        (httpx.Response(200, json={"data": [{"embedding": []}]}), UsageError, "no vector for a plain text"),
+        (httpx.Response(200, json={"data": [{"embedding": None}]}), UsageError, "no vector for a plain text"),
         (httpx.Response(200, text='{"data":[{"embedding":[1.0,NaN]}]}'), UsageError, "not finite"),
     ],
 )
@@ -189,14 +191,25 @@ def test_not_a_number_rejects_that_text_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
-    [
-        (lambda texts: good(texts[:-1]), "returned 1 vectors for 2 texts"),
-        (lambda texts: good(texts, size=5), "vectors of 5 numbers instead of 4"),
-    ],
+    ("odd", "words"),
+    [([1.0] * 5, "returned 5 numbers instead of 4"), ([], "no vector"), (None, "no vector"), ("left out", "0 vectors")],
 )
-def test_an_endpoint_that_changes_its_mind_stops_the_run(reply: Reply, words: str) -> None:
-    with embedder(Endpoint(reply)) as model, pytest.raises(UsageError, match=words):
+def test_a_text_that_gives_another_vector_than_the_others_costs_only_itself(odd: object, words: str) -> None:
+    def reply(request: httpx.Request) -> httpx.Response:
+        texts = orjson.loads(request.content)["input"]
+        values = [odd if text == "odd" else vector(text) for text in texts]
+        return httpx.Response(200, json={"data": [{"embedding": value} for value in values if value != "left out"]})
+
+    with embedder(reply) as model, pytest.raises(TextRejected, match=words) as caught:
+        model.embed_documents(["fine", "odd", "good"])
+    assert [r.index for r in caught.value.rejected] == [1]
+    np.testing.assert_allclose(caught.value.vectors[[0, 2]], [vector("fine"), vector("good")])
+
+
+def test_an_endpoint_whose_model_is_another_one_now_stops_the_run() -> None:
+    size = iter([4])
+    handler = lambda request: good(orjson.loads(request.content)["input"], next(size, 5))  # noqa: E731
+    with embedder(handler) as model, pytest.raises(UsageError, match="vectors of 5 numbers instead of 4"):
         model.embed_documents(["a", "b"])
 
 

@@ -26,7 +26,8 @@ LONGEST_REASON = 300
 class Answer(msgspec.Struct, frozen=True):
     """A vector per text in the order of the request, and the tokens the provider counted.
 
-    Dense: shape (texts, dimension). Late interaction: a list of (tokens, dimension), (0, 0) for none.
+    Dense: shape (texts, dimension), a list where they are not of one size. Late interaction: a list of (tokens,
+    dimension), (0, 0) for none.
     """
 
     vectors: Vectors | list[Vectors]
@@ -83,20 +84,31 @@ def retry_after(header: str | None) -> float | None:
         return None
 
 
-def _answer(response: httpx.Response, texts: int, spec: ModelSpec, endpoint: Endpoint, url: str) -> Answer:
+def _answer(
+    response: httpx.Response, texts: int, spec: ModelSpec, endpoint: Endpoint, url: str
+) -> Answer | Refusal:
     try:
         items, tokens = endpoint.items(_json(response.content))
         nested = any(bool(item) and isinstance(item[0], list) for item in items)
         if items and nested == (spec.kind == "dense"):
             raise UsageError(_other_kind(url, nested))
-        vectors = np.array(items, np.float32) if spec.kind == "dense" else [_tokens(item) for item in items]
+        vectors = _dense(items) if spec.kind == "dense" else [_tokens(item) for item in items]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(
             f"{url} answered 200, but not with embeddings as {endpoint.title} returns them; check model.url."
         ) from error
-    if len(vectors) != texts or any(vector.ndim != (1 if spec.kind == "dense" else 2) for vector in vectors):
-        raise UsageError(f"{url} returned {len(vectors)} vectors for {texts} texts; its answers cannot be used.")
+    if len(vectors) != texts:  # whichever text it is: alone it will be seen
+        return Refusal(f"it returned {len(vectors)} vectors for {texts} texts")
+    if any(vector.ndim != (1 if spec.kind == "dense" else 2) for vector in vectors):
+        raise UsageError(f"{url} returned something else than a list of numbers for each text; check model.url.")
     return Answer(vectors, tokens)
+
+
+def _dense(items: list[Any]) -> Vectors | list[Vectors]:
+    """A vector per text; those of one answer can have several sizes, or none at all."""
+    if len({len(item) if item else 0 for item in items}) == 1 and items[0]:
+        return np.array(items, np.float32)
+    return [np.array(item or [], np.float32) for item in items]
 
 
 def _tokens(item: Any) -> Vectors:

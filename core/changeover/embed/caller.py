@@ -13,7 +13,7 @@ from changeover.embed.answers import Answer, Refusal, read, safe_reason
 from changeover.embed.endpoints import Endpoint, Purpose, Request
 from changeover.embed.model import ModelSpec
 from changeover.embed.vectors import estimated_tokens
-from changeover.errors import StoppedError, UnreachableError, UsageError
+from changeover.errors import AwayError, StoppedError, UsageError
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
@@ -85,7 +85,7 @@ class Caller:
                 reason, wait = outcome.reason, outcome.wait
             if attempt + 1 < attempts:
                 self._sleep(attempt, wait)
-        raise UnreachableError(f"{self.url} gave no vectors in {attempts} attempts; last: {reason}")
+        raise AwayError(f"{self.url} gave no vectors in {attempts} attempts; last: {reason}")
 
     def close(self) -> None:
         """Close the connections; calls in a retry's wait end with StoppedError."""

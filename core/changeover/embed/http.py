@@ -130,10 +130,13 @@ class _HttpModel:
         if not vector.size:
             return Refusal("the model returned no vector")
         if vector.shape[-1] != self.dimension:
-            raise UsageError(
-                f"{self._caller.url} now returns vectors of {vector.shape[-1]} numbers instead of "
-                f"{self.dimension}: the model behind {self._spec.name!r} was changed."
-            )
+            size = self._probe().shape[-1]  # is it this text, or every one?
+            if size != self.dimension:
+                raise UsageError(
+                    f"{self._caller.url} now returns vectors of {size} numbers instead of "
+                    f"{self.dimension}: the model behind {self._spec.name!r} was changed."
+                )
+            return Refusal(f"the model returned {vector.shape[-1]} numbers instead of {self.dimension}")
         return vector if np.isfinite(vector).all() else Refusal("the model returned a number that is not finite")
 
 

@@ -15,6 +15,7 @@ from changeover.cluster.errors import ClusterError
 from changeover.embed.protocol import Encoder, TextRejected
 from changeover.engine import events as ev
 from changeover.engine.context import Context
+from changeover.errors import AwayError
 from changeover.plan.model import FromText, FromVector
 from changeover.survey.template import render
 
@@ -174,9 +175,12 @@ async def teach(ctx: Context) -> None:
         points = await ctx.gateway.sample(job.source, 16)
         texts = [text for point in points if (text := render(job.template, point.payload)).strip()]
         if texts:
-            encoder = await asyncio.to_thread(ctx.encoder, make)
-            made = await asyncio.to_thread(_embedded, encoder, texts[:4] if make.multi else texts)
-            ctx.canary.add_new(made)
+            try:
+                made = await asyncio.to_thread(lambda: _embedded(ctx.encoder(make), texts[:4] if make.multi else texts))
+            except AwayError as error:  # who needs its vectors waits for it
+                ctx.log(f"no search probe for the new side yet: {error}", "warning")
+            else:
+                ctx.canary.add_new(made)
     if ctx.state.cutover is not None:
         await teach_stored(ctx)
         ctx.canary.prefer_new()

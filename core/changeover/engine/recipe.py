@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,6 +13,7 @@ import numpy as np
 from changeover.cluster.api import Column, Inference, SparseValue
 from changeover.embed.protocol import TextRejected
 from changeover.engine.hashes import text_hash
+from changeover.errors import AwayError
 from changeover.plan.model import FromTerms, FromText, FromVector, Job, Kept, Make
 from changeover.survey.template import paths, render
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from changeover.engine.context import Context
 
 Entry = SparseValue | Inference | Any
+AWAY_S = 900.0
+"""How long a model's endpoint that gives no answer is waited for, beside the attempts of each call."""
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 60.0
 SAME_COSINE = 0.99
 """Two embeddings of one text by one model are at least this close (quantised models vary with the batch)."""
 
@@ -46,6 +52,8 @@ class Recipe:
         self._ctx = ctx
         self.makes: tuple[Make, ...] = ctx.job.makes
         self.names = tuple(make.vector for make in self.makes)
+        self._away = threading.Event()
+        """Whether somebody was told that the model is away."""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -116,14 +124,13 @@ class Recipe:
 
     def _encoded(self, make: FromText | FromTerms, texts: Sequence[str]) -> tuple[Column, dict[int, str]]:
         wanted = [i for i, text in enumerate(texts) if text.strip()]
-        encoder = self._ctx.encoder(make)
         refused: dict[int, str] = {}
         values: Any = ()
         if wanted:
             self._ctx.within_budget()
             with self._ctx.meter.busy("embed"):
                 try:
-                    values = encoder.embed_documents([texts[i] for i in wanted])
+                    values = self._patiently(make, [texts[i] for i in wanted])
                 except TextRejected as error:
                     values = error.vectors
                     refused = {wanted[r.index]: r.reason for r in error.rejected}
@@ -140,6 +147,27 @@ class Recipe:
             if i not in refused:
                 dense[i] = value
         return dense, refused
+
+
+    def _patiently(self, make: FromText | FromTerms, texts: list[str]) -> Any:
+        """What the encoder makes of the texts; while its endpoint is away it is waited for. Raises AwayError at last."""
+        waited, pause = 0.0, FIRST_PAUSE_S
+        while True:
+            try:
+                made = self._ctx.encoder(make).embed_documents(texts)
+                break
+            except AwayError as error:
+                if waited >= AWAY_S:
+                    raise
+                if not self._away.is_set():
+                    self._away.set()
+                    self._ctx.log(f"the model is away and waited for: {error}", "warning")
+            self._ctx.throttle.sleep(pause)
+            waited, pause = waited + pause, min(LONGEST_PAUSE_S, 2 * pause)
+        if self._away.is_set():
+            self._away.clear()
+            self._ctx.log("the model answers again")
+        return made
 
 
 def _content(stored: Any) -> bytes:
