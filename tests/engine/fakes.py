@@ -109,6 +109,7 @@ class MemoryCluster:
         self._shard: int | str | None = None
         self.inexact_counts: set[str] = set()
         self.color = "green"
+        self.configured: dict[str, Any] = {}
         self._random = random.Random(seed)
         self.lock = threading.RLock()
 
@@ -261,6 +262,7 @@ class MemoryCluster:
 
     async def collection(self, name: str) -> dict[str, Any]:
         vectors = {name: {"size": DIMENSION, "distance": "Cosine"} for name in ("old", "new")}
+        vectors |= self.configured
         return {"config": {"params": {"vectors": vectors}}, "payload_schema": {}, "points_count": 0}
 
     async def count(self, name: str, filter: dict[str, Any] | None = None) -> int:

@@ -232,6 +232,32 @@ async def test_verification_repairs_what_was_lost_and_fails_on_what_cannot_be_re
     close(ctx)
 
 
+@pytest.mark.parametrize(("datatype", "fails"), [("float16", False), ("float32", True)])
+async def test_a_carried_float16_vector_may_differ_in_its_last_bit(datatype: str, fails: bool, tmp_path: Path) -> None:
+    """Its length is 1 but for the rounding, and Cosine divides by it once more (measured on 1.18.3)."""
+    cluster, ctx = world("blue-green", {i: (f"text {i}", i + 1) for i in range(30)}, [], str(tmp_path))
+    cluster.configured = {"image": {"size": 3, "distance": "Cosine", "datatype": datatype}}
+    upsert = cluster.upsert
+
+    def rounding(*given: Any, **named: Any) -> None:
+        upsert(*given, **named)
+        for _, vectors in cluster.collections["target"].values():
+            vectors["image"] = vectors["image"] * np.float32(1.0005)
+
+    cluster.upsert = rounding
+    await load(ctx, ctx.plan.steps[0])
+    if fails:
+        with pytest.raises(UnverifiedError, match="carried vectors of 30 of 30"):
+            await verify(ctx, ctx.plan.steps[3])
+    else:
+        await verify(ctx, ctx.plan.steps[3])
+        cluster.upsert = upsert
+        cluster.collections["target"][4][1]["image"] = np.array([1, -1, 0], dtype=np.float32)
+        await verify(ctx, ctx.plan.steps[3])
+        assert (cluster.collections["target"][4][1]["image"] == 5).all(), "another vector is repaired"
+    close(ctx)
+
+
 async def test_verification_sees_a_wrong_vector(tmp_path: Path) -> None:
     cluster, ctx = world("in-place", {i: (f"text {i}", 0) for i in range(30)}, [], str(tmp_path))
     await load(ctx, ctx.plan.steps[0])

@@ -84,9 +84,7 @@ def retry_after(header: str | None) -> float | None:
         return None
 
 
-def _answer(
-    response: httpx.Response, texts: int, spec: ModelSpec, endpoint: Endpoint, url: str
-) -> Answer | Refusal:
+def _answer(response: httpx.Response, texts: int, spec: ModelSpec, endpoint: Endpoint, url: str) -> Answer | Refusal:
     try:
         items, tokens = endpoint.items(_json(response.content))
         nested = any(bool(item) and isinstance(item[0], list) for item in items)

@@ -15,8 +15,8 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
     """Write `ledger` from the followed run's; it appears whole or not at all. Raises UsageError without that ledger.
 
     What follows a way back (another one, the cleanup) goes on from its ledger, which knows what that one wrote; points
-    that it wrote without an old vector are written anew. Points that a run had skipped are left out: they never were on
-    its other side, so that their absence there says nothing. Where vectors are computed from stored ones, what is right
+    that it wrote without an old vector are written anew. Points that a run had skipped may never have been on its other
+    side, so that their absence there says nothing; as long as they do not change, the old side's are right. Where vectors are computed from stored ones, what is right
     is only known by the payload.
     """
     if not followed.exists():
@@ -29,7 +29,12 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
     Ledger(part).close()  # one that was written before rows were noted as late
     with closing(sqlite3.connect(part)) as copy:
         if plan.job.makes != done.job.makes:
-            copy.execute("DELETE FROM points WHERE mark IN (?, ?)", (int(Mark.SKIPPED), int(Mark.AGAIN)))
+            skipped = (int(Mark.SKIPPED), int(Mark.AGAIN))
+            if done.follows:
+                copy.execute("DELETE FROM points WHERE mark IN (?, ?, ?)", (*skipped, int(Mark.ASIDE)))
+            else:
+                mark = Mark.WRITTEN if plan.job.mode == "in-place" else Mark.ASIDE
+                copy.execute("UPDATE points SET mark = ? WHERE mark IN (?, ?)", (int(mark), *skipped))
             if any(isinstance(make, Kept) for make in done.job.makes):
                 copy.execute(
                     "UPDATE points SET text = x'', payload = x'', mark = ? WHERE mark = ?",
@@ -40,7 +45,8 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
                 # Written by the application beside the new vector alone: the hash says nothing about the old one.
                 copy.execute("UPDATE points SET text = x'' WHERE late = 1")
             if done.job.thorough or plan.job.thorough or any(isinstance(make, FromVector) for make in makes):
-                copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x''", (int(Mark.TRUSTED),))
+                trusted = (int(Mark.TRUSTED), int(Mark.ASIDE))
+                copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x'' AND mark != ?", trusted)
             else:
                 copy.execute(
                     "UPDATE points SET mark = ? WHERE mark IN (?, ?)",

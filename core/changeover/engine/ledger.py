@@ -32,6 +32,8 @@ class Mark(IntEnum):
     """On the way back: its old vector was right before the cutover; only a later change of the payload tells more."""
     AGAIN = 5
     """Skipped by an earlier engine of the run: tried again once, since the cause may be mended."""
+    ASIDE = 6
+    """On the way back: skipped by the run that is gone back from, so that its absence on the new side says nothing."""
 
 
 LEFT_OUT = frozenset({Mark.SKIPPED, Mark.AGAIN})

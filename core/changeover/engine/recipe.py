@@ -148,7 +148,6 @@ class Recipe:
                 dense[i] = value
         return dense, refused
 
-
     def _patiently(self, make: FromText | FromTerms, texts: list[str]) -> Any:
         """What the encoder makes of the texts; while its endpoint is away it is waited for. Raises AwayError at last."""
         waited, pause = 0.0, FIRST_PAUSE_S

@@ -12,6 +12,7 @@ from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import by_ids, left_out
 from changeover.engine import events as ev
 from changeover.engine.acks import Acked, SliceAcks
+from changeover.engine.conflicts import without_conflicts, without_same
 from changeover.engine.context import Context
 from changeover.engine.hashes import payload_hash
 from changeover.engine.ledger import LEFT_OUT, UNKNOWN, Entry, Mark
@@ -184,12 +185,12 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
             if kind is not None:
                 differing[page.ids[row]] = kind
         present = {page.ids[row] for row in rows}
-        gone = [point_id for point_id in known if point_id not in present]
+        gone = [p for p, entry in known.items() if p not in present and entry.mark is not Mark.ASIDE]
         seen: dict[PointId, bytes] = {}
         if sweep and not ctx.in_place:
-            differing, gone, seen = _without_conflicts(ctx, found, known, differing, gone)
+            differing, gone, seen = without_conflicts(ctx, found, known, differing, gone)
         elif ctx.plan.follows and not ctx.in_place:
-            _report_overwritten(ctx, page, found, known, differing, gone)
+            differing = without_same(ctx, page, found, known, differing, gone)
         for kind in differing.values():
             found.add(kind)
         if not ctx.in_place:
@@ -218,6 +219,8 @@ def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | N
         return "new"
     if entry.mark is Mark.TRUSTED:
         return None if ctx.in_place or payload_hash(page.payload(row)) == entry.payload else "edited"
+    if entry.mark is Mark.ASIDE and payload_hash(page.payload(row)) == entry.payload:
+        return None
     if entry.mark is Mark.AGAIN or ctx.recipe.basis(page, row) != entry.text:
         return "edited"
     if not ctx.in_place and payload_hash(page.payload(row)) != entry.payload:
@@ -303,7 +306,7 @@ def delete_gone(ctx: Context, found: Found, gone: list[PointId], *, sweep: bool 
     """Delete on the other side what is gone from the source, and forget it; not what that side wrote since the look."""
     known = ctx.ledger.get(gone)
     if sweep and not ctx.in_place:
-        _, gone, _ = _without_conflicts(ctx, found, known, {}, gone)
+        _, gone, _ = without_conflicts(ctx, found, known, {}, gone)
     # Asked again before anything is deleted: a point can be written between the scroll and now.
     back = by_ids.existing(ctx, ctx.job.source, gone)
     gone = [point_id for point_id in gone if point_id not in back]
@@ -316,82 +319,3 @@ def delete_gone(ctx: Context, found: Found, gone: list[PointId], *, sweep: bool 
     for point_id in gone:
         if point_id in known and known[point_id].mark in LEFT_OUT:
             left_out.settled(ctx, point_id, "deleted")
-
-
-def _without_conflicts(
-    ctx: Context,
-    found: Found,
-    known: dict[PointId, Entry],
-    differing: dict[PointId, Kind],
-    gone: list[PointId],
-) -> tuple[dict[PointId, Kind], list[PointId], dict[PointId, bytes]]:
-    """Leave out what the new side changed since the ledger was written; such points keep the new side's state.
-
-    Returns what is left, and the payload hashes that the new side was seen to have.
-    """
-    asked = [*differing, *gone]
-    if not asked:
-        return differing, gone, {}
-    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
-    touched = {point_id for point_id in asked if target.get(point_id) not in _bases(known, point_id)}
-    reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
-    for point_id, reason in reported.items():
-        found.add("conflicts")
-        ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
-    left = {p: k for p, k in differing.items() if p not in touched}
-    return left, [p for p in gone if p not in touched], target
-
-
-def _report_overwritten(
-    ctx: Context,
-    page: Page,
-    found: Found,
-    known: dict[PointId, Entry],
-    differing: dict[PointId, Kind],
-    gone: list[PointId],
-) -> None:
-    """On the way back the side that serves is kept: name the points that were also written on the other since."""
-    asked = [*differing, *gone]
-    if not asked:
-        return
-    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
-    source = {page.ids[row]: payload_hash(page.payload(row)) for row in range(len(page.ids))}
-    for point_id in asked:
-        now = target.get(point_id)
-        if now not in (*_bases(known, point_id), source.get(point_id)):
-            found.add("conflicts")
-            reason = "written on the old side too after the cutover; the new side's state is brought back"
-            ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
-
-
-def _bases(known: dict[PointId, Entry], point_id: PointId) -> tuple[bytes | None, ...]:
-    """Hashes of the payload that this run may have left on the new side; None for a point that it left absent.
-
-    What was left out is absent where the server rejected it, and there without its vector where the model did.
-    """
-    entry = known.get(point_id, UNKNOWN)
-    if entry == UNKNOWN:
-        return (None,)
-    return (None, entry.payload) if entry.mark in LEFT_OUT else (entry.payload,)
-
-
-def _settle(
-    ctx: Context, differing: list[PointId], gone: list[PointId], target: dict[PointId, bytes]
-) -> dict[PointId, str]:
-    """Enter the old side's present state into the ledger, so that a conflict is reported once; returns the conflicts.
-
-    A point that is deleted, or the same, on both sides is no conflict.
-    """
-    ctx.ledger.drop(gone)
-    reasons = {p: "deleted on the old side, but the new side had changed it" for p in gone if p in target}
-    if not differing:
-        return reasons
-    rows = []
-    for page in by_ids.read(ctx, ctx.job.source, differing, vectors=ctx.recipe.reads):
-        for row, point_id in enumerate(page.ids):
-            entry = Entry(ctx.recipe.basis(page, row), payload_hash(page.payload(row)), Mark.WRITTEN)
-            rows.append((point_id, entry))
-            if target.get(point_id) != entry.payload:
-                reasons[point_id] = "written on the old side after the new side had changed it"
-    ctx.ledger.put(rows)
-    return reasons

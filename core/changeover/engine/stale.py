@@ -8,6 +8,7 @@ from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.by_ids import existing, in_parts
 from changeover.engine.context import Context
 from changeover.engine.deliver import unless_gone
+from changeover.plan.model import Kept
 from changeover.survey.model import PointId
 
 
@@ -20,11 +21,13 @@ def remove(ctx: Context, rows: Sequence[tuple[PointId, bytes, Sequence[bool]]], 
     crashed = bool(ctx.begun_before) and not sweeping
     lacking = [(point_id, basis, has) for point_id, basis, has in rows if not all(has)]
     known = ctx.ledger.get([point_id for point_id, _, _ in lacking])
-    for position, name in enumerate(ctx.recipe.names):
+    for position, make in enumerate(ctx.recipe.makes):
+        name = make.vector
+        perhaps = crashed and not isinstance(make, Kept)  # nobody here has ever written one of those
         ids = [
             point_id
             for point_id, basis, has in lacking
-            if not has[position] and (known[point_id].text != basis if point_id in known else crashed)
+            if not has[position] and (known[point_id].text != basis if point_id in known else perhaps)
         ]
         if ids:
             for _ in in_parts(ctx, ids, lambda part, name=name: _delete(ctx, part, name)):  # type: ignore[misc]

@@ -82,9 +82,10 @@ async def _look(ctx: Context, step: Verify, sample: int) -> _Looked:
             f" (lowest cosine {looked.lowest:.4f}): {_names(bad)}"
         )
     if not ctx.in_place:
+        rounded = compare.rounded(await ctx.gateway.collection(ctx.job.source))
 
         async def by_carried() -> set[PointId]:
-            return await asyncio.to_thread(compare.carried_vectors, ctx, ids)
+            return await asyncio.to_thread(compare.carried_vectors, ctx, ids, rounded)
 
         bad = await _settle(ctx, step, by_carried)
         if bad:

@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from changeover.afterwards.backs import back_run
+from changeover.engine import by_ids, launch, scans
 from changeover.engine import events as ev
-from changeover.engine import launch, scans
+from changeover.engine.conflicts import bases, on_both
 from changeover.engine.context import Context
 from changeover.engine.folder import RunFolder
+from changeover.engine.hashes import payload_hash
 from changeover.engine.shards import keep_up, slices_of
 from changeover.engine.sides import sides_of
 from changeover.errors import BlockedError
@@ -84,7 +86,16 @@ def _changed(ctx: Context, part: Slice) -> set[PointId]:
         high = part.end if last else following
         known = ctx.ledger.between(low, high)
         low = high
-        found.update(page.ids[row] for row in rows if scans.compare(ctx, page, row, known.get(page.ids[row])) in kinds)
+        differing = {page.ids[row]: scans.compare(ctx, page, row, known.get(page.ids[row])) for row in rows}
+        changed = {p for p, kind in differing.items() if kind in kinds}
+        if not ctx.in_place:
+            asked = [p for p, kind in differing.items() if kind == "payload" or (kind == "new" and p not in known)]
+            old = by_ids.payload_hashes(ctx, ctx.job.target, asked)
+            here = {page.ids[row]: payload_hash(page.payload(row)) for row in rows}
+            changed -= on_both(ctx, {p: here[p] for p in asked if p not in known}, old)
+            # Another payload alone keeps its vector, unless the old side has another text by now, or no such point.
+            changed |= {p for p in asked if p in known and old.get(p) not in (*bases(known, p), here[p])}
+        found |= changed
     return found
 
 

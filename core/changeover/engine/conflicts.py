@@ -1,0 +1,111 @@
+"""Points that both sides changed around a cutover: which side is kept, and who is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from changeover.engine import by_ids
+from changeover.engine import events as ev
+from changeover.engine.context import Context
+from changeover.engine.hashes import payload_hash
+from changeover.engine.ledger import LEFT_OUT, UNKNOWN, Entry, Mark
+from changeover.plan.model import Kept
+
+if TYPE_CHECKING:
+    from changeover.cluster.api import Page
+    from changeover.engine.scans import Found, Kind
+    from changeover.survey.model import PointId
+
+
+def without_conflicts(
+    ctx: Context,
+    found: Found,
+    known: dict[PointId, Entry],
+    differing: dict[PointId, Kind],
+    gone: list[PointId],
+) -> tuple[dict[PointId, Kind], list[PointId], dict[PointId, bytes]]:
+    """Leave out what the new side changed since the ledger was written; such points keep the new side's state.
+
+    Returns what is left, and the payload hashes that the new side was seen to have.
+    """
+    asked = [*differing, *gone]
+    if not asked:
+        return differing, gone, {}
+    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
+    touched = {point_id for point_id in asked if target.get(point_id) not in bases(known, point_id)}
+    reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
+    for point_id, reason in reported.items():
+        found.add("conflicts")
+        ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
+    left = {p: k for p, k in differing.items() if p not in touched}
+    return left, [p for p in gone if p not in touched], target
+
+
+def without_same(
+    ctx: Context,
+    page: Page,
+    found: Found,
+    known: dict[PointId, Entry],
+    differing: dict[PointId, Kind],
+    gone: list[PointId],
+) -> dict[PointId, Kind]:
+    """On the way back the side that serves is kept: name the points that were also written on the other since.
+
+    Where nobody makes old vectors, a point that the application gave both sides is left as the old one has it.
+    """
+    asked = [*differing, *gone]
+    if not asked:
+        return differing
+    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
+    source = {page.ids[row]: payload_hash(page.payload(row)) for row in range(len(page.ids))}
+    for point_id in asked:
+        now = target.get(point_id)
+        if now not in (*bases(known, point_id), source.get(point_id)):
+            found.add("conflicts")
+            reason = "written on the old side too after the cutover; the new side's state is brought back"
+            ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
+            if differing.get(point_id) == "payload":  # the old side's vector is of another text by now
+                differing[point_id] = "edited"
+    same = on_both(ctx, {p: source[p] for p, kind in differing.items() if kind == "new" and p not in known}, target)
+    rows = {page.ids[row]: row for row in range(len(page.ids)) if page.ids[row] in same}
+    ctx.ledger.put((p, Entry(ctx.recipe.basis(page, row), source[p], Mark.WRITTEN)) for p, row in rows.items())
+    return {p: kind for p, kind in differing.items() if p not in same}
+
+
+def on_both(ctx: Context, source: dict[PointId, bytes], target: dict[PointId, bytes]) -> set[PointId]:
+    """Points with the same payload on both sides, where the vectors of neither can be made anew."""
+    kept = any(isinstance(make, Kept) for make in ctx.job.makes)
+    return {p for p, payload in source.items() if target.get(p) == payload} if kept else set()
+
+
+def bases(known: dict[PointId, Entry], point_id: PointId) -> tuple[bytes | None, ...]:
+    """Hashes of the payload that this run may have left on the new side; None for a point that it left absent.
+
+    What was left out is absent where the server rejected it, and there without its vector where the model did.
+    """
+    entry = known.get(point_id, UNKNOWN)
+    if entry == UNKNOWN:
+        return (None,)
+    return (None, entry.payload) if entry.mark in LEFT_OUT else (entry.payload,)
+
+
+def _settle(
+    ctx: Context, differing: list[PointId], gone: list[PointId], target: dict[PointId, bytes]
+) -> dict[PointId, str]:
+    """Enter the old side's present state into the ledger, so that a conflict is reported once; returns the conflicts.
+
+    A point that is deleted, or the same, on both sides is no conflict.
+    """
+    ctx.ledger.drop(gone)
+    reasons = {p: "deleted on the old side, but the new side had changed it" for p in gone if p in target}
+    if not differing:
+        return reasons
+    rows = []
+    for page in by_ids.read(ctx, ctx.job.source, differing, vectors=ctx.recipe.reads):
+        for row, point_id in enumerate(page.ids):
+            entry = Entry(ctx.recipe.basis(page, row), payload_hash(page.payload(row)), Mark.WRITTEN)
+            rows.append((point_id, entry))
+            if target.get(point_id) != entry.payload:
+                reasons[point_id] = "written on the old side after the new side had changed it"
+    ctx.ledger.put(rows)
+    return reasons
