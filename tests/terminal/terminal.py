@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -13,13 +14,16 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 OPEN = "import os, sys; from changeover_tui.app import run_wizard; sys.exit(run_wizard(None, dict(os.environ)))"
 ENTER_ALT, LEAVE_ALT = b"\x1b[?1049h", b"\x1b[?1049l"
 MOUSE_OFF = b"\x1b[?1000l"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
+PROMPT_ENDS = b": "
+QUIET_S = 0.3
 
 
 class Terminal:
@@ -33,6 +37,7 @@ class Terminal:
         )
         os.close(theirs)
         self.seen = b""
+        self._answered = 0
 
     @classmethod
     def wizard(cls, runs: Path, **environ_also: str) -> Terminal:
@@ -76,14 +81,46 @@ class Terminal:
         assert wanted in self.seen, f"{wanted!r} was not printed; last: {self.seen[-2000:]!r}"
         return self.seen
 
+    def until_asked(self) -> bytes:
+        """What was printed since the last answer, once the cursor waits behind a prompt; fails when patience ends."""
+        until = time.monotonic() + PATIENCE_S
+        heard = -1
+        # A line can be read in two halves: a prompt is what nothing comes after.
+        while heard != len(self.seen) and time.monotonic() < until:
+            self._read(lambda: self._unanswered.endswith(PROMPT_ENDS))
+            heard = now = len(self.seen)
+            self._read(lambda now=now: len(self.seen) > now, QUIET_S)  # type: ignore[misc]
+        assert self._unanswered.endswith(PROMPT_ENDS), f"nothing is asked; last: {self.seen[-2000:]!r}"
+        return self._unanswered
+
+    def answer(self, asked: bytes, line: bytes) -> None:
+        """Type a line once `asked` was printed; every prompt before gets Enter alone."""
+        while asked not in self.until_asked():
+            self.type(b"")
+        self.type(line)
+
+    def asked_for(self, before: bytes, after: bytes) -> bytes:
+        """What stands between both in what was printed since the last answer; "" when they do not."""
+        found = re.search(re.escape(before) + b"([^\n]*?)" + re.escape(after), self._unanswered)
+        return found[1] if found else b""
+
+    def type(self, line: bytes) -> None:
+        """Type a line at the prompt that waits."""
+        self.until_asked()
+        self._answered = len(self.seen) + len(line)
+        self.send(line + b"\n")
+
+    @property
+    def _unanswered(self) -> bytes:
+        return self.seen[self._answered :]
+
     def wait(self) -> int:
         """Read to the end and return the exit code; -n when a signal ended it."""
         self._read(lambda: False)
         return self.process.wait(PATIENCE_S)
 
-    def _read(self, enough: object) -> None:
-        assert callable(enough)
-        until = time.monotonic() + PATIENCE_S
+    def _read(self, enough: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+        until = time.monotonic() + patience_s
         while not enough() and time.monotonic() < until:
             ready, _, _ = select.select([self._ours], [], [], 0.1)
             if ready:
@@ -95,3 +132,8 @@ class Terminal:
                 return
             if self.process.poll() is not None and not ready:
                 return
+
+
+def codes(written: bytes) -> bytes:
+    """Every byte that is more than text and line ends: escape codes, redrawing, bells."""
+    return bytes(byte for byte in written.replace(b"\r\n", b"\n") if byte < 32 and byte != 10)

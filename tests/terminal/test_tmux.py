@@ -1,102 +1,82 @@
-"""The first screens inside tmux, where many terminals live: what is drawn, what keys arrive, a resize storm."""
+"""The first screens inside tmux, where many terminals live: keys, signals, a resize storm, bytes that are no text."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
+import re
+import signal
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from .panes import PATIENCE_S, Pane
 from .terminal import OPEN
 
-if shutil.which("tmux") is None:
-    pytest.skip("tmux is not installed on this machine", allow_module_level=True)
-
-PATIENCE_S = 30.0
-
-
-class Pane:
-    """One tmux server of our own, one pane."""
-
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
-        self._socket = f"changeover-{uuid.uuid4().hex[:8]}"
-        self._environ = environ
-        inner = [sys.executable, "-c", OPEN]
-        self._tmux("-f", os.devnull, "new-session", "-d", "-x", "80", "-y", "24", "-c", str(folder), *inner)
-
-    def _tmux(self, *words: str) -> str:
-        done = subprocess.run(
-            ["tmux", "-L", self._socket, *words], capture_output=True, text=True, env=self._environ, timeout=20
-        )
-        return done.stdout
-
-    def keys(self, *names: str) -> None:
-        self._tmux("send-keys", *names)
-
-    def resize(self, columns: int, rows: int) -> None:
-        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
-
-    def text(self) -> str:
-        return self._tmux("capture-pane", "-p")
-
-    def until(self, holds: Callable[[str], bool]) -> str:
-        until = time.monotonic() + PATIENCE_S
-        while not holds(shown := self.text()):
-            assert time.monotonic() < until, f"not shown in time:\n{shown}"
-            time.sleep(0.05)
-        return shown
-
-    def pid(self) -> int:
-        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
-
-    def close(self) -> None:
-        self._tmux("kill-server")
+FIRST = "Try it on the sandbox"
 
 
 @pytest.fixture
-def pane(tmp_path: Path) -> Iterator[Pane]:
-    environ = {**os.environ, "CHANGEOVER_RUNS": str(tmp_path / "runs"), "TERM": "xterm-256color"}
-    environ.pop("TMUX", None)
-    made = Pane(tmp_path, environ)
-    yield made
-    made.close()
+def pane(runs: Path, tmp_path: Path) -> Iterator[Pane]:
+    environ = {**os.environ, "CHANGEOVER_RUNS": str(runs), "TERM": "xterm-256color"}
+    with Pane([sys.executable, "-c", OPEN], environ, tmp_path) as made:
+        made.until(FIRST, "enter Choose")
+        yield made
 
 
 def test_keys_arrive_and_the_way_back_is_there(pane: Pane) -> None:
-    pane.until(lambda shown: "Try it on the sandbox" in shown)
     pane.keys("2", "Enter")
-    pane.until(lambda shown: "Where is your cluster?" in shown and "enter Connect" in shown)
+    pane.until("Where is your cluster?", "enter Connect")
     pane.keys("F1")
-    pane.until(lambda shown: "Give the address of the REST interface" in shown)
+    pane.until("Give the address of the REST interface")
     pane.keys("Escape")
-    pane.until(lambda shown: "Where is your cluster?" in shown)
+    pane.until("Where is your cluster?", "enter Connect")
     pane.keys("Escape")
-    pane.until(lambda shown: "Try it on the sandbox" in shown)
+    pane.until(FIRST)
 
 
 def test_a_resize_storm_ends_in_a_whole_screen(pane: Pane) -> None:
-    pane.until(lambda shown: "Try it on the sandbox" in shown)
     for columns, rows in ((120, 40), (50, 10), (200, 60), (61, 21), (50, 30), (80, 24)) * 3:
         pane.resize(columns, rows)
-    pane.until(lambda shown: "Try it on the sandbox" in shown and "enter Choose" in shown)
+    pane.until(FIRST, "enter Choose")
     pane.resize(50, 15)
-    pane.until(lambda shown: "at least 60 x 20" in shown)
+    pane.until("at least 60 x 20")
+
+
+def test_a_legacy_mouse_report_past_column_95_is_not_the_end(pane: Pane) -> None:
+    pane.resize(220, 40)
+    pane.write(b"\x1b[M" + bytes([35, 200, 60]))
+    pane.keys("2", "Enter")
+    pane.until("Where is your cluster?")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_gives_the_terminal_back(pane: Pane, number: signal.Signals) -> None:
+    assert pane.alternate() and pane.mouse()
+    os.kill(pane.pid(), number)
+    assert pane.exit_code() == 128 + number
+    assert not pane.alternate() and not pane.mouse()
 
 
 def test_no_process_stays_behind_when_the_terminal_is_gone(pane: Pane) -> None:
-    pane.until(lambda shown: "Try it on the sandbox" in shown)
     pid = pane.pid()
-    pane.close()
+    pane.vanish()
     until = time.monotonic() + PATIENCE_S
     with contextlib.suppress(ProcessLookupError):
         while True:
             os.kill(pid, 0)
             assert time.monotonic() < until, "the app is still there"
             time.sleep(0.1)
+
+
+def test_no_color_means_no_colour(runs: Path, tmp_path: Path) -> None:
+    environ = {**os.environ, "CHANGEOVER_RUNS": str(runs), "TERM": "xterm-256color", "NO_COLOR": "1"}
+    with Pane([sys.executable, "-c", OPEN], environ, tmp_path) as pane:
+        pane.until(FIRST, "enter Choose")
+        styled = pane.text(styles=True)
+    colours = [tuple(found.split(";")) for found in re.findall(r"[34]8;2;(\d+;\d+;\d+)", styled)]
+    assert [colour for colour in colours if len(set(colour)) > 1] == [], "not grey"
+    assert not re.search(r"\x1b\[(?:[0-9;]*;)?(?:3[1-6]|4[1-6]|9[1-6])m", styled)

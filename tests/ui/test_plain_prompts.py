@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
@@ -12,6 +15,7 @@ from prompt_toolkit.output import DummyOutput
 from changeover.errors import UsageError
 from changeover_tui.plain.aid import BackError, Quit
 from changeover_tui.plain.prompts import Numbered, Option, Questionary, Scripted, for_terminal, insist
+from changeover_tui.verbs import common
 
 ROUTES = (
     Option(value="in-place", label="In place", closed="the server is 1.17.1"),
@@ -103,6 +107,22 @@ def test_nothing_but_the_word_itself_confirms() -> None:
     assert said == ["that is not docs; type it exactly, or back"] * 2
     assert not insist(prompts, "Type docs", "docs", said.append)
     assert not insist(Scripted(confirm=False), "Type docs", "docs", said.append)
+
+
+@given(st.lists(st.text("ab-\u00e9", min_size=1, max_size=90), min_size=1).map("  ".join), st.integers(0, 8))
+def test_a_terminal_gets_lines_broken_between_words(words: str, indent: int) -> None:
+    line = " " * indent + words
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "61")
+        patch.delenv("ACCESSIBLE", raising=False)
+        assert common.folded(line) == [line]  # no terminal
+        patch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        folded = common.folded(line)
+        assert " ".join(folded).split() == line.split()
+        assert all(len(one) <= 60 or len(one.split()) == 1 for one in folded)
+        assert folded[0].startswith(" " * indent) and all(one.startswith(" " * (indent + 2)) for one in folded[1:])
+        patch.setenv("ACCESSIBLE", "1")
+        assert common.folded(line) == [line]
 
 
 def test_an_input_that_ends_says_what_to_do() -> None:

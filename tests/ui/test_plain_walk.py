@@ -221,10 +221,13 @@ def test_an_answer_can_be_taken_back(made: list[fakes.FakeWizard]) -> None:
 
 
 def test_the_start_offers_what_the_first_screen_offers(
-    made: list[fakes.FakeWizard], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made: list[fakes.FakeWizard],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     journals.on_disk(tmp_path / "runs" / "one", journals.whole())
-    person = Typing(("What do you want to do?", "3"), ("What now?", "7"), ("What now?", ""))
+    person = Typing(("What do you want to do?", "3"), ("What now?", "2"), ("What now?", "8"), ("What now?", ""))
     monkeypatch.setattr(prompts, "for_terminal", lambda _: person)
     monkeypatch.setattr(wizard_verb, "say", person.said.append)
     code = wizard_verb.run(cli.parse(["--plain"]), {"CHANGEOVER_RUNS": str(tmp_path / "runs")})
@@ -234,6 +237,9 @@ def test_the_start_offers_what_the_first_screen_offers(
     assert ": finished, one" in person.text_said
     assert "start its engine again where it stopped (closed: the run is finished)" in person.text_said
     assert (tmp_path / "runs" / "one" / "report.html").exists()
+    shown = capsys.readouterr().out
+    for words in ("  Load: done in ", "searches:", "went wrong:", "left out:", "  [on ] caught up: "):
+        assert words in shown, words
 
 
 def test_a_typed_key_goes_to_the_engine_and_nowhere_else(made: list[fakes.FakeWizard]) -> None:
@@ -331,6 +337,8 @@ def test_the_typed_name_cuts_over_also_after_a_refusal(waiting: RunFolder, refus
     assert engine.asked == ["cutover"] * (refusals + 1)
     assert len(script.asked) == refusals + 1
     assert said[-1] == f"report: {waiting.report}"
+    asked_at = next(n for n, line in enumerate(said) if line == "what your application must change:")
+    assert "POST /collections/aliases" in said[asked_at - 1]
     assert "the new model serves" in waiting.report.read_text("utf-8")
 
 

@@ -168,6 +168,7 @@ def _running_verbs(verbs: Verbs[Parser]) -> None:
     watch = _verb(verbs, "watch", "follow a run", _plain())
     watch.add_argument("name", metavar="RUN", nargs="?", help="name or folder; the newest when left out")
     watch.add_argument("--read-only", action="store_true", help="no keys that ask the engine for anything")
+    watch.add_argument("--once", action="store_true", help="say how it stands now, as lines, and leave")
     watch.add_argument("--replay", action="store_true", help="go through what happened from its beginning")
 
     resume = _verb(verbs, "resume", "start the engine of a stopped run where it was")

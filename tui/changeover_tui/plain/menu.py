@@ -57,6 +57,7 @@ def _always(run: RunFolder, where: str) -> str:
 
 DEEDS = (
     Deed(ATTEND, "follow it, and be asked when it is ready for the cutover", (), _at_work),
+    Deed("look", "how it stands: steps, speed, what went wrong, points left out", ("watch", "RUN", "--once"), _always),
     Deed("resume", "start its engine again where it stopped", ("resume", "RUN"), _resumable),
     Deed("pause", "pause the engine; searches are not affected", ("control", "RUN", "pause"), _at_work),
     Deed("go-on", "let the paused engine go on", ("control", "RUN", "resume"), _paused),

@@ -11,6 +11,7 @@ import msgspec
 from changeover.errors import UsageError
 from changeover.safe_text import clean, clean_line
 from changeover_tui.plain.aid import LITERAL, Aid, BackError
+from changeover_tui.verbs.common import say as to_stderr
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +58,7 @@ class Numbered:
 
     def __init__(self, read: Callable[[], str] = input, say: Callable[[str], None] | None = None) -> None:
         self._read = read
-        self._say = say or _to_stderr
+        self._say = say or to_stderr
         self.aid = Aid(self._say)
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
@@ -121,7 +122,7 @@ class Questionary:
     automatic = False
 
     def __init__(self) -> None:
-        self.aid = Aid(_to_stderr)
+        self.aid = Aid(to_stderr)
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
         """Closed options are shown with their reason and cannot be marked."""
@@ -278,7 +279,3 @@ def for_terminal(environ: Mapping[str, str]) -> Prompts:
     if dumb or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return Numbered()
     return Questionary()
-
-
-def _to_stderr(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

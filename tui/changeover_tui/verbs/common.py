@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -40,8 +43,21 @@ def out_bytes(data: bytes) -> None:
 
 def say(text: str) -> None:
     """Narration: a line on stderr, safe to print; spaces at its start stay."""
-    sys.stderr.write(clean_line(text) + "\n")
+    for line in folded(clean_line(text)):
+        sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def folded(line: str) -> list[str]:
+    """A line as a terminal shows it best: broken between words and indented there, nowhere else.
+
+    A screen reader, a file and a pipe get it whole.
+    """
+    if os.environ.get("ACCESSIBLE") or not sys.stderr.isatty():
+        return [line]
+    hang = " " * (len(line) - len(line.lstrip()) + 2)
+    width = max(40, shutil.get_terminal_size().columns - 1)
+    return textwrap.wrap(line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False) or [line]
 
 
 def wants_screens(options: argparse.Namespace, environ: Mapping[str, str]) -> bool:

@@ -104,7 +104,15 @@ def _watch(options: argparse.Namespace, environ: dict[str, str]) -> int:
     from changeover.engine.folder import find
 
     folder = find(options.name, environ)
-    folder.plan()
+    plan = folder.plan()
+    if options.once:
+        from changeover.afterwards.standing import at
+        from changeover_tui.plain import standing
+
+        where = at(folder).standing
+        for line in standing.lines(plan, folder.state(), "" if where is None else where.words):
+            out(line)
+        return int(ExitCode.DONE)
     if wants_screens(options, environ):
         from changeover_tui.app import run_wizard
 
