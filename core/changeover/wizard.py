@@ -42,6 +42,8 @@ class Wizard:
         self.answers = Answers()
         self.survey: Survey | None = None
         self.probes = Probes()
+        self.offline = ""
+        """Why nothing can be asked or measured here; "" on a cluster."""
         self._gateway: Gateway | None = None
         self._trials: dict[str, tuple[Any, Any]] = {}
         self._probed: tuple[Any, ModelProbe | None] = (None, None)

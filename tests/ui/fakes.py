@@ -235,6 +235,7 @@ class FakeWizard:
         self.closed = False
         self.started: list[tuple[pm.Plan, frozenset[str]]] = []
         self.probed = 0
+        self.offline = ""
         self.gone = ""
         """A question that is not asked any more."""
         self.trial: asyncio.Event | None = None

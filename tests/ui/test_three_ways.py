@@ -253,6 +253,8 @@ WITHOUT_A_SCREEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("checks", "try_it"): (Said("go through the questions again"), Verb("check docs")),
     ("checks", "measure"): (Verb("check docs --answers FILE"),),
     ("plan", "accept"): (Said("to start the engine, or back"), Verb("apply plan.json")),
+    ("plan", "hand_over"): (Said("Write the plan to"), Verb("open docs.bundle.json -o FILE")),
+    ("bundle", "choose"): (Verb("open docs.bundle.json --plain"),),
     ("plan", "copy"): (Said("write plan and answers to files"), Verb("plan docs")),
     ("plan", "save"): (Said("write plan and answers to files"), Verb("plan docs -o FILE")),
     ("run", "summary"): (Deed("report"), Verb("report RUN")),

@@ -23,6 +23,7 @@ from changeover_tui.terminal import ask_the_terminal_for_its_size, called_off, o
 from changeover_tui.theme import far_away
 
 if TYPE_CHECKING:
+    from changeover.bundle.offline import BundleWizard
     from changeover.decision.map import MapLine
     from changeover.decision.tree import Asked
     from changeover.engine.folder import RunFolder
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from changeover_tui.runner import RunFeed
     from changeover_tui.screens.ask import AskScreen
 
-Start = Literal["start", "scenarios", "collections", "watch"]
+Start = Literal["start", "scenarios", "collections", "watch", "bundle"]
 
 
 class ChangeoverApp(Frame):
@@ -53,6 +54,7 @@ class ChangeoverApp(Frame):
         start: Start = "start",
         run: RunFolder | None = None,
         demo: DemoWorld | None = None,
+        bundle: BundleWizard | None = None,
         clock: Callable[[], float] = time.time,
         make_wizard: MakeWizard = real_wizard,
         open_demo: OpenDemo = real_demo,
@@ -67,12 +69,15 @@ class ChangeoverApp(Frame):
         self.environ = dict(environ)
         self.clock = clock
         self.demo = demo
-        self.wizard: Wizard | None = None
+        self.wizard: Wizard | None = bundle
+        self.offline = bundle.offline if bundle is not None else ""
+        """What stands on every screen of a bundle; "" on a cluster."""
         self.accepted: set[str] = set()
         """Codes of findings that were acknowledged in this walk."""
         self.farewell = ""
         """What is said on the terminal once the app has gone."""
         self._start: Start = start
+        self._bundle = bundle
         self._run = run
         self._read_only = read_only
         self._replay = replay
@@ -80,7 +85,7 @@ class ChangeoverApp(Frame):
         self._open_demo = open_demo
         self._opened_demo: DemoWorld | None = None
         self._one_sandbox = threading.Lock()
-        self._warm_up = WarmUp() if warm_up and start != "watch" else None
+        self._warm_up = WarmUp() if warm_up and start not in ("watch", "bundle") else None
         if far_away(self.environ):
             self.animation_level = "none"
 
@@ -88,15 +93,25 @@ class ChangeoverApp(Frame):
         """The first screen; the heavy import begins only once it is painted."""
         if not self.is_headless:
             on_hangup(self.leave)
-        self.push_screen(StartScreen())
+        self.push_screen(self._home())
         if self._start == "watch" and self._run is not None:
             self.post_message(messages.RunChosen(self._run))
         elif self._start == "collections":
             self._open_collections()
         elif self._start == "scenarios":
             self._sandbox()
+        elif self._start == "bundle" and self._run is None and self.wizard is not None and self.wizard.survey:
+            self.post_message(messages.Surveyed())
         if self._warm_up is not None:
             self.call_after_refresh(self._warm_up.start)
+
+    def _home(self) -> WizardScreen[None]:
+        """The screen below all others."""
+        if self._bundle is None:
+            return StartScreen()
+        from changeover_tui.screens.bundle import BundleScreen
+
+        return BundleScreen(self._bundle, self._run)
 
     async def on_unmount(self) -> None:
         """Close the connection."""
@@ -227,7 +242,7 @@ class ChangeoverApp(Frame):
             self.subject.fail(error)
             return
         # The walk that led here is over: back leads to the first screen, not into a plan that was started.
-        while not isinstance(self.screen, StartScreen):
+        while len(self.screen_stack) > 2:  # Textual's own, and the first of ours
             self.pop_screen()
         self.push_screen(screen)
 
@@ -320,6 +335,7 @@ def run_wizard(
     open_demo: OpenDemo = real_demo,
     theme: str = "dark",
     hints: bool = True,
+    bundle: BundleWizard | None = None,
 ) -> int:
     """Open the wizard on this terminal and return the exit code; the caller has made sure that there is a terminal."""
     tolerate_broken_bytes()
@@ -335,6 +351,7 @@ def run_wizard(
         open_demo=open_demo,
         theme=theme,
         hints=hints,
+        bundle=bundle,
     )
     try:
         app.run()

@@ -52,6 +52,11 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("r", "resume_run", "Resume", "Start the engine of the marked run where it stopped, and watch it."),
         QUIT,
     ),
+    "bundle": (
+        Key("enter", "choose", "Open", "The questions on what the bundle holds, or its run as it stood."),
+        Key("tab", "app.focus_next", "Next pane", "Go to what the bundle holds; up and down scroll it.", shown=False),
+        QUIT,
+    ),
     "connect": (
         Key("enter", "submit", "Connect", "Open the connection and list the collections; reading only."),
         Key("tab", "app.focus_next", "Next field", "Go to the next field."),
@@ -85,6 +90,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "plan": (
         Key("enter", "accept", "Accept", "Go to the typed confirmation; still nothing is written."),
+        Key("enter", "hand_over", "Save", "Bundle: write the plan file for the customer; nothing runs here."),
         Key("y", "copy", "Copy", "Copy the plan as text, and write it to a file as well."),
         Key("s", "save", "Save", "Write the plan file that `changeover apply` runs."),
         PANE,

@@ -42,6 +42,8 @@ MODULES = {
     "cleanup": "cleanup",
     "report": "report",
     "compare": "compare",
+    "bundle": "bundle",
+    "open": "opened",
     "explain": "explain",
 }
 """Verb -> module of `changeover_tui.verbs`, whose `run(options, environ)` returns the exit code."""
@@ -154,8 +156,32 @@ def _reading_verbs(verbs: Verbs[Parser]) -> None:
         "--set", metavar="ID=VALUE", action="append", default=[], help="the old model: old_model.provider, .name, ..."
     )
 
+    _support_verbs(verbs)
+
     explain = _verb(verbs, "explain", "a finding, question, route or exit code in words")
     explain.add_argument("topic", nargs="?", help="without it all topics are listed")
+
+
+def _support_verbs(verbs: Verbs[Parser]) -> None:
+    bundle = _verb(
+        verbs, "bundle", "one file about a run or a collection for a support desk; no key in it", _connection()
+    )
+    bundle.add_argument("name", metavar="RUN|COLLECTION", help="name or folder of a run, else a collection or alias")
+    bundle.add_argument("-o", "--output", metavar="FILE", help="where it goes (./NAME.bundle.json)")
+    bundle.add_argument(
+        "--allow", metavar="WHAT", default="", help="let in: hosts, payload, or hosts,payload; else both are taken out"
+    )
+    bundle.add_argument("--answers", metavar="FILE", help="collection: TOML file of question ids and answers")
+    _sets(bundle)
+    _quick(bundle)
+
+    opened = _verb(verbs, "open", "walk the questions, checks and plan on a bundle; connects nowhere", _plain())
+    opened.add_argument("bundle", metavar="BUNDLE", help="bundle file")
+    opened.add_argument("--answers", metavar="FILE", help="other answers than those in the bundle")
+    _sets(opened)
+    opened.add_argument(
+        "-o", "--output", metavar="FILE", help="write the plan there without asking anything; - writes it to stdout"
+    )
 
 
 def _running_verbs(verbs: Verbs[Parser]) -> None:

@@ -28,7 +28,7 @@ def check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> t
     Raises BackError when the person goes back instead of acknowledging.
     """
     say("")
-    say("measuring on a sample of the collection; nothing is written ...")
+    say(made.offline or "measuring on a sample of the collection; nothing is written ...")
     try:
         _probe(runner, made, prompts, say)
     except ChangeoverError as error:
@@ -84,6 +84,10 @@ def _probe(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> 
     """Measure the model, then try on a sample; Ctrl+C goes on without the trials, a second one leaves."""
     told = announcing(say)
     runner.run(made.probe(trials=False, progress=told))
+    if made.offline:
+        for words in made.untried():
+            say(f"not measured, no cluster here: {words}")
+        return
     if not made.untried():
         return
     say(f"trying on a sample: {', '.join(made.untried())}" + ("" if prompts.automatic else " (Ctrl+C skips it)"))

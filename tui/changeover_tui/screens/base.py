@@ -48,7 +48,7 @@ class WizardScreen(Screen[Result], inherit_bindings=False):
         return cast("ChangeoverApp", self.app)
 
     def compose(self) -> ComposeResult:
-        yield Crumbs(self.STAGE)
+        yield Crumbs(self.STAGE, self.wizard_app.offline)
         yield from self.body()
         self._hint, self._hinting = self.HINT, True
         yield Cell(self.HINT if self.wizard_app.shows_hints else "", id="line")

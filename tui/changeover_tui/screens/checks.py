@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 WORDS = {"blocker": ("BLOCK", "$text-error"), "warning": ("WARN", "$text-warning"), "info": ("INFO", "$text-primary")}
 PASS = ("PASS", "$text-success")
+UNTRIED = ("not tried", "; t tries it on a sample")
+OFFLINE = ("not measured, no cluster here", "")
+"""What stands before and after the names of what was not measured."""
 ORDER = ("blocker", "warning", "info")
 PARTS = (
     ("measured", "measured"),
@@ -107,9 +110,9 @@ class ChecksScreen(WizardScreen[None]):
         if action == "skip":
             return self._trials is not None
         if action == "measure":
-            return not self._measuring
+            return not self._measuring and not self._wizard.offline
         if action == "try_it":
-            return self._ready and bool(self._untried)
+            return self._ready and bool(self._untried) and not self._wizard.offline
         return True
 
     async def _measure(self, *, again: bool) -> None:
@@ -133,7 +136,7 @@ class ChecksScreen(WizardScreen[None]):
             self.tell("Reading the collection again …")
             await wizard.take_survey(wizard.survey.asked)
         await wizard.probe(trials=False, progress=self._progress)
-        if wizard.untried():
+        if wizard.untried() and not wizard.offline:
             await self._try()
         self._untried = wizard.untried()
 
@@ -180,7 +183,8 @@ class ChecksScreen(WizardScreen[None]):
         infos = len(self._findings) - blocks - warns
         words = f"{blocks} BLOCK   {warns} WARN   {infos} INFO   {len(self._passed)} PASS"
         if self._untried:
-            words += f"\nnot tried: {', '.join(self._untried)}; t tries it on a sample"
+            before, after = OFFLINE if self._wizard.offline else UNTRIED
+            words += f"\n{before}: {', '.join(self._untried)}{after}"
         self.query_one("#count", Cell).say(words)
 
     def _row(self, finding: Finding) -> Content:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from changeover.plan.text import PlanLine
     from changeover.wizard import Wizard
 
+APPLY = "run it with `changeover apply`:"
 METHODS = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
 STYLES = {"+": "$text-success", "~": "$text-warning", "-": "$text-error"}
 
@@ -88,6 +89,8 @@ class PlanScreen(WizardScreen[None]):
         self.query_one("#count", Cell).say(f"{plan_words.kind(plan)} · {count_line(plan)}")
         said = [*([f"a bridge: {plan_words.BRIDGE}"] if plan.job.bridge else []), *estimate_lines(plan)]
         self.query_one("#estimate", Cell).say(one_line(" · ".join(said)))
+        if self._wizard.offline:
+            self.tell("Enter saves the plan file for the customer. Nothing runs here.")
         self.call_after_refresh(self._fill)
 
     def on_resize(self) -> None:
@@ -112,8 +115,21 @@ class PlanScreen(WizardScreen[None]):
         event.stop()
         self.action_accept()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On a bundle the plan is saved, and nothing can be started."""
+        if action in ("accept", "hand_over"):
+            return (action == "hand_over") == bool(self._wizard.offline)
+        return True
+
+    def action_hand_over(self) -> None:
+        """Write the plan file that is sent back to where the bundle was made."""
+        self.action_save()
+
     def action_accept(self) -> None:
         """Ask for the typed name."""
+        if self._wizard.offline:
+            self.action_save()
+            return
         plan = self._plan
         if plan is None:
             self.fail("there is no plan to accept; b goes back to the checks")
@@ -144,7 +160,8 @@ class PlanScreen(WizardScreen[None]):
             return
         from changeover.plan.file import to_json
 
-        self._write(f"{self._plan.id}.plan.json", to_json(self._plan), "run it with `changeover apply`:")
+        words = "for the customer, who runs it with `changeover apply`:" if self._wizard.offline else APPLY
+        self._write(f"{self._plan.id}.plan.json", to_json(self._plan), words)
 
     def _write(self, name: str, data: bytes, words: str) -> None:
         from changeover.engine.folder import write_private

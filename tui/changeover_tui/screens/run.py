@@ -85,7 +85,7 @@ class RunScreen(RunAsks):
                 yield Cell("", id="backlog", hides=True)
                 yield Cell("", id="application", hides=True)
         yield Cell("", id="slider", hides=True)
-        yield LowerPane(self.feed.plan, str(self.feed.run.path))
+        yield LowerPane(self.feed.plan, self.feed.run.name if self.offline else str(self.feed.run.path))
 
     @property
     def lower(self) -> LowerPane:
@@ -200,9 +200,9 @@ class RunScreen(RunAsks):
 
     @property
     def standing(self) -> str:
-        """Where the run stands, in words."""
+        """Where the run stands, in words; in a bundle where it stood."""
         state = self.state
-        if self._player is not None:
+        if self._player is not None or self.offline:
             return {"new": "not begun", "ready": "ready for the cutover"}.get(state.status, state.status)
         if state.status == "finished":
             return "finished"
@@ -217,6 +217,9 @@ class RunScreen(RunAsks):
         match self.standing:
             case _ if self._player is not None:
                 self.tell("This is how it went. Up and down go to what matters; w comes back.")
+            case stood if self.offline:
+                summary = " Enter: the summary." if state.status == "finished" else ""
+                self.tell(f"As it stood when the bundle was taken: {stood}.{summary} w: how it went.")
             case "finished":
                 offer = "d deploys the application's change; " if self.can_deploy else ""
                 words = state.finished.summary if state.finished else "finished"

@@ -65,6 +65,11 @@ class RunAsks(WizardScreen[None]):
         return self._alive or self.wizard_app.clock() < self._patience_until
 
     @property
+    def offline(self) -> str:
+        """Why nothing is at work here: the run lies in a bundle; "" elsewhere."""
+        return self.wizard_app.offline
+
+    @property
     def only_watches(self) -> bool:
         """Whether this window cannot ask for anything."""
         return self.read_only or self.locked
@@ -93,6 +98,8 @@ class RunAsks(WizardScreen[None]):
     @property
     def can_compare(self) -> bool:
         """Whether there is a new side to ask: the step that makes it has begun."""
+        if self.offline:
+            return False
         begun = any(s.kind in BEGUN_BY and s.status != "waiting" for s in self.feed.state.steps)
         return begun or bool(self.feed.plan.follows)
 
@@ -245,4 +252,7 @@ class RunAsks(WizardScreen[None]):
 
     def action_quit(self) -> None:
         """Detach; say what goes on."""
+        if self.offline:
+            self.wizard_app.leave()
+            return
         self.wizard_app.detach(self.feed, at_work=self.at_work)

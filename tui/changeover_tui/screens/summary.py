@@ -52,8 +52,16 @@ class SummaryScreen(WizardScreen[None]):
                 (f"{wrapped}\n", "bold" if label == "result" else ""),
             ]
         self.query_one("#rows", Cell).say(Content.assemble(*parts))
+        if self.wizard_app.offline:
+            self.tell("q leaves; esc goes back to the run.")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a bundle there is neither a report nor a side to ask."""
+        return not (self.wizard_app.offline and action in ("copy", "compare"))
 
     def _report(self) -> str:
+        if self.wizard_app.offline:
+            return "the report lies where the run was made"
         run = self._feed.run
         markdown = run.report.with_suffix(".md")
         if run.report.exists():

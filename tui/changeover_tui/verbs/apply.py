@@ -48,20 +48,36 @@ def _apply(options: argparse.Namespace, environ: dict[str, str]) -> RunFolder:
     from changeover.engine.launch import refuse_begun
     from changeover.plan import file as plan_file
 
-    plan = plan_file.load(Path(options.plan))
+    plan = _at_home(plan_file.load(Path(options.plan)), options, environ)
     accepted = frozenset(options.accept)
     unknown = accepted - {finding.code for finding in plan.findings}
     if unknown:
         raise UsageError(f"--accept {', '.join(sorted(unknown))}: the plan has no such finding")
     where = Path(options.run_dir).absolute() if options.run_dir else runs_root(environ) / plan.id
     refuse_begun(RunFolder(where))
-    _same_cluster(plan.job.access, options)
     from changeover.wizard import Wizard, refuse_unaccepted
 
     refuse_unaccepted(plan, accepted)
     wizard = Wizard(plan.job.access, environ)
     asyncio.run(_refuse_drift(wizard, plan))
     return wizard.start(plan, accepted, where if options.run_dir else None)
+
+
+def _at_home(plan: Plan, options: argparse.Namespace, environ: dict[str, str]) -> Plan:
+    """A plan that was made from a bundle with what was taken out of it put back; any other plan as it is."""
+    from changeover.bundle.places import bundle_of, filled
+    from changeover.plan.text import texts_go_to
+
+    bundle = bundle_of(plan)
+    if bundle is None:
+        _same_cluster(plan.job.access, options)
+        return plan
+    full = filled(plan, environ, options.url)
+    say(f"the plan was made from bundle {bundle}; what was taken out of it is put back")
+    say(f"it is for {full.job.access.url}")
+    if (sent := texts_go_to(full.job)) is not None:
+        say(sent)
+    return full
 
 
 async def _refuse_drift(wizard: Wizard, plan: Plan) -> None:

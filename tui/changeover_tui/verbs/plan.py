@@ -30,11 +30,11 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     asyncio.run(measure(wizard, options.collection, trials=not options.quick))
     plan = wizard.plan()
     if options.output == "-":
-        _refuse_blocked(plan)
+        refuse_blocked(plan)
         out_bytes(to_json(plan))
     else:
         out(as_text(plan))
-        _refuse_blocked(plan)
+        refuse_blocked(plan)
         write_plan(Path(options.output), plan)
         accept = "".join(f" --accept {f.code}" for f in plan.findings if f.acknowledge)
         say(f"written: {options.output}; run it with: changeover apply {options.output}{accept}")
@@ -56,7 +56,8 @@ async def measure(wizard: Wizard, collection: str, *, trials: bool) -> None:
         await wizard.close()
 
 
-def _refuse_blocked(plan: Plan) -> None:
+def refuse_blocked(plan: Plan) -> None:
+    """Say every blocker of the plan; raises BlockedError when there is one."""
     from changeover_tui.plain.words import finding_lines
 
     blockers = [finding for finding in plan.findings if finding.severity == "blocker"]

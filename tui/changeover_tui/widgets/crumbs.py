@@ -14,11 +14,14 @@ WHOLE = 80
 
 
 class Crumbs(Horizontal):
-    """`changeover  1 connect  2 collection  [3 questions]  ...`; the present stage is in brackets and bold."""
+    """`changeover  1 connect  2 collection  [3 questions]  ...`; the present stage is in brackets and bold.
 
-    def __init__(self, stage: str) -> None:
+    On a bundle (`offline`) it says what it is instead of the whole way.
+    """
+
+    def __init__(self, stage: str, offline: str = "") -> None:
         super().__init__()
-        self._stage = stage
+        self._stage, self._offline = stage, offline
 
     def compose(self) -> ComposeResult:
         yield Cell(Content.assemble((" changeover ", "bold $primary")), id="brand")
@@ -29,6 +32,9 @@ class Crumbs(Horizontal):
         self.query_one("#way", Cell).say(self._whole() if self.size.width >= WHOLE else self._short())
 
     def _whole(self) -> Content:
+        if self._offline:
+            stage = (f"  [{self._stage}]", "bold $accent") if self._stage else ""
+            return Content.assemble((self._offline, "bold $text-warning"), stage)
         parts: list[str | tuple[str, str]] = []
         for number, name in enumerate(WAY, start=1):
             if name == self._stage:
@@ -38,6 +44,8 @@ class Crumbs(Horizontal):
         return Content.assemble(*parts)
 
     def _short(self) -> Content:
+        if self._offline:
+            return Content.assemble((self._offline.replace(" taken", "").removesuffix(" here"), "bold $text-warning"))
         if self._stage not in WAY:
             return Content.assemble((f"{len(WAY)} steps: {WAY[0]} to {WAY[-1]}", "$foreground-muted"))
         number = WAY.index(self._stage) + 1

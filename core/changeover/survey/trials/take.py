@@ -144,7 +144,7 @@ async def take_trials(
     """
     for trial in _missing(survey, answers, taken):
         found = await trial.run(gateway, survey, answers, environ, _named(trial, progress))
-        taken[trial.name] = (_depends(trial, survey, answers), found)
+        taken[trial.name] = (depends_on(trial, survey, answers), found)
 
 
 def untried(survey: Survey, answers: Answers, taken: Known) -> tuple[str, ...]:
@@ -177,10 +177,11 @@ def _named(trial: Trial, progress: Progress | None) -> Progress | None:
     return lambda done, total, words: tell(done, total, f"{trial.words}: {words}")
 
 
-def _depends(trial: Trial, survey: Survey, answers: Answers) -> Any:
+def depends_on(trial: Trial, survey: Survey, answers: Answers) -> Any:
+    """What the trial's outcome is of: the survey and those answers; other ones make it void."""
     return (survey.taken_at, survey.collection, trial.depends(answers))
 
 
 def _known(trial: Trial, survey: Survey, answers: Answers, taken: Known) -> Any:
     depends, found = taken.get(trial.name, (None, None))
-    return found if depends == _depends(trial, survey, answers) else None
+    return found if depends == depends_on(trial, survey, answers) else None
