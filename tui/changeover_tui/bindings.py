@@ -101,6 +101,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "run": (
         Key("enter", "keep", "Keep", "Keep what is looked for in the log."),
         Key("enter", "summary", "Summary", "What came out, and where the report lies."),
+        Key("g", "go_back", "Go back", "After the cutover: let the old side serve again; what it means comes first."),
+        Key("x", "clean_up", "Clean up", "After the cutover: remove the old side; what it means comes first."),
         Key("c", "cutover", "Cutover", "Look at the lamps and confirm the cutover."),
         Key("e", "engine", "Start engine", "Start the engine of this run again where it stopped."),
         Key("d", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
@@ -144,10 +146,18 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "summary": (
         Key("y", "copy", "Copy path", "Copy the path of the report."),
+        Key("g", "go_back", "Go back", "After the cutover: let the old side serve again; what it means comes first."),
+        Key("x", "clean_up", "Clean up", "After the cutover: remove the old side; what it means comes first."),
         Key("v", "compare", "Compare", "Ask a query on the old and the new side, and say which list is better."),
         BACK,
         BACK_B,
         QUIT,
+    ),
+    "afterwards": (
+        Key("enter", "submit", "Confirm", "Do it, once the name is typed."),
+        PANE,
+        Key("f8", "snapshot", "Snapshot", "Cleanup: with or without a snapshot before."),
+        Key("escape", "back", "Leave it", "Back; everything stays as it is."),
     ),
     "compare": (
         Key("enter", "ask", "Ask", "Ask both sides what was typed."),

@@ -133,7 +133,7 @@ def sent(plan: Plan) -> tuple[str, ...]:
     for step in plan.steps:
         match step:
             case SwapAlias():
-                return "One request will be sent:", _request(step.request)
+                return "One request will be sent:", request(step.request)
             case SwitchApplication():
                 said = step.title[:1].lower() + step.title[1:]
                 sweep = " The engine then brings over the writes that still came without it."
@@ -142,16 +142,17 @@ def sent(plan: Plan) -> tuple[str, ...]:
             case ReplaceByAlias():
                 return (
                     f"{plan.job.source} is REMOVED after a snapshot, by two requests; searches fail between them:",
-                    _request(step.remove),
-                    _request(step.name),
+                    request(step.remove),
+                    request(step.name),
                 )
             case _:
                 continue
     return ("Nothing is sent: this plan has no cutover.",)
 
 
-def _request(request: Request) -> str:
-    body = "" if request.body is None else f" {msgspec.json.encode(request.body).decode()}"
+def request(request: Request, between: str = " ") -> str:
+    """As it is sent: method, path, then the body."""
+    body = "" if request.body is None else f"{between}{msgspec.json.encode(request.body).decode()}"
     return f"{request.method} {request.path}{body}"
 
 

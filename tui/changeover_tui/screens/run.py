@@ -20,6 +20,7 @@ from changeover_tui.widgets import run_text
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.drawer_text import PANES
 from changeover_tui.widgets.lower import LowerPane
+from changeover_tui.widgets.window import WindowCell
 
 TICK_S = 0.25
 ENGINE_LOOK_S = 2.0
@@ -83,6 +84,7 @@ class RunScreen(RunAsks):
                 yield Cell("", id="canary")
                 yield Cell("", id="asked", hides=True)
                 yield Cell("", id="backlog", hides=True)
+                yield WindowCell(self.feed, self.wizard_app.clock)
                 yield Cell("", id="application", hides=True)
         yield Cell("", id="slider", hides=True)
         yield LowerPane(self.feed.plan, self.feed.run.name if self.offline else str(self.feed.run.path))

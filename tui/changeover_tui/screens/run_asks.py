@@ -9,13 +9,14 @@ from changeover.engine.folder import RunFolder
 from changeover.errors import ChangeoverError
 from changeover.plan.model import SwitchApplication
 from changeover.side_by_side.model import BEGUN_BY
-from changeover_tui import plan_words
+from changeover_tui import after_words, plan_words
 from changeover_tui.runner import RunFeed, writable
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.screens.number import NumberScreen
 from changeover_tui.screens.typed import TypedScreen
 
 if TYPE_CHECKING:
+    from changeover.afterwards.model import Kind
     from changeover.engine.control import Verb
     from changeover.engine.state import RunState
 
@@ -27,7 +28,21 @@ NUMBERS = {
     "streams": ("Requests under way at once", "from 1 to 8", 1, 8),
 }
 ASKS = frozenset(
-    {"cutover", "engine", "deploy", "compare", "pause", "resume", "rate", "batch", "streams", "stop", "summary"}
+    {
+        "cutover",
+        "engine",
+        "deploy",
+        "compare",
+        "pause",
+        "resume",
+        "rate",
+        "batch",
+        "streams",
+        "stop",
+        "summary",
+        "go_back",
+        "clean_up",
+    }
 )
 """Actions that ask the engine, the sandbox or the cluster for something, or that are about a run's end."""
 WRITES = ASKS - {"summary"}
@@ -119,6 +134,8 @@ class RunAsks(WizardScreen[None]):
                 return self.can_deploy
             case "compare":
                 return self.can_compare
+            case "go_back" | "clean_up":
+                return not self.at_work and after_words.offered(self.feed.plan, self.feed.state)
         if not self.at_work or state.status == "finished":
             return False
         if action in ("pause", "resume"):
@@ -132,6 +149,19 @@ class RunAsks(WizardScreen[None]):
         except OSError as error:
             self.fail(f"{self.feed.run.control}: cannot write the request: {error.strerror}")
             return None
+
+    def action_go_back(self) -> None:
+        """What going back means, and a typed name."""
+        self._afterwards("back")
+
+    def action_clean_up(self) -> None:
+        """What a cleanup removes, and a typed name."""
+        self._afterwards("cleanup")
+
+    def _afterwards(self, kind: Kind) -> None:
+        from changeover_tui.screens.afterwards import AfterwardsScreen
+
+        self.app.push_screen(AfterwardsScreen(kind, self.feed.run))
 
     def action_pause(self) -> None:
         """Ask for a pause."""

@@ -147,7 +147,8 @@ class LowerPane(Vertical):
     def to_the_end(self) -> None:
         """Show the last lines of the log, unless somebody has scrolled up to read."""
         if self._follows:
-            self.query_one(Log).scroll_end(animate=False, immediate=True, x_axis=False)
+            for log in self.query(Log):  # none once the screen is being closed
+                log.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def _wanted(self, line: LogLine) -> bool:
         return line[1] in LEVELS[self.level] and self.words.casefold() in line[2].casefold()

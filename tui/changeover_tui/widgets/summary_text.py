@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from changeover.afterwards.backs import Window
 from changeover.engine.state import RunState
 from changeover.plan.model import Plan
 from changeover.quality.model import QualityReport, Variant
-from changeover_tui import plan_words
+from changeover_tui import after_words, plan_words
 from changeover_tui.words import duration, one_line, plural
 
+NAMED = 4
+"""Conflicts that are named."""
 Rows = list[tuple[str, str]]
 
 
@@ -20,13 +23,18 @@ def result(state: RunState) -> str:
     return "not finished"
 
 
-def rows(plan: Plan, state: RunState, run: str) -> Rows:
-    """Everything worth saying, in the order of interest; `run` is the run's name."""
+def rows(plan: Plan, state: RunState, run: str, window: Window | None = None, now: float = 0.0) -> Rows:
+    """Everything worth saying, in the order of interest; `run` is the run's name, `window` its open way back."""
     out: Rows = [("result", result(state))]
     if plan.job.bridge:
         out.append(("bridge", plan_words.BRIDGE))
     if state.cutover is not None:
         out.append(("cutover", one_line(state.cutover.detail)))
+    if swept := after_words.sweep_found(state):
+        out.append(("sweep", one_line(swept)))
+    out += _conflicts(state)
+    if window is not None:
+        out.append(("way back", one_line(after_words.countdown(plan, window, now))))
     if state.verified is not None:
         out.append(("verified", plan_words.verified(plan, state)))
     if state.matrix is not None:
@@ -37,13 +45,22 @@ def rows(plan: Plan, state: RunState, run: str) -> Rows:
         out += _quality(state.quality)
     if state.skipped:
         out.append(("skipped", f"{plural(state.skipped, 'point')}, each with its reason in the report"))
-    if state.conflicts:
-        out.append(("conflicts", f"{plural(len(state.conflicts), 'point')} changed on both sides; the newer was kept"))
     if state.started_at is not None and state.last_at is not None:
         engines = f", {plural(state.engines, 'engine')}" if state.engines > 1 else ""
         out.append(("took", duration(state.last_at - state.started_at) + engines))
-    out.append(("way back", plan_words.way_back(plan, state, run)))
+    if window is None:
+        out.append(("way back", plan_words.way_back(plan, state, run)))
     return out
+
+
+def _conflicts(state: RunState) -> Rows:
+    """The points that both sides changed around the cutover: how many, then some by name."""
+    if not state.conflicts:
+        return []
+    named = [f"{one.id}: {one.kept} side kept ({one_line(one.reason, 80)})" for one in state.conflicts[:NAMED]]
+    more = [f"and {len(state.conflicts) - NAMED:,} more, in the report"] if len(state.conflicts) > NAMED else []
+    head = f"{plural(len(state.conflicts), 'point')} changed on both sides around the cutover"
+    return [("conflicts", head), *(("", line) for line in [*named, *more])]
 
 
 def _searches(plan: Plan, state: RunState) -> Rows:
