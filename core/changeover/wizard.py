@@ -15,11 +15,14 @@ import msgspec
 from changeover.checks import way
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.cluster.api import Gateway
+from changeover.decision import charts
 from changeover.decision.answers import Answers
+from changeover.decision.charts import Chart, Evidence
 from changeover.decision.paths import absolute
 from changeover.decision.tree import Asked, propose, view
 from changeover.engine.folder import RunFolder
 from changeover.errors import BlockedError, UsageError
+from changeover.measurements import Measurements, supposing
 from changeover.plan.model import Access, Plan
 from changeover.routes.job import same_model
 from changeover.survey.listing import Listed, list_collections
@@ -45,7 +48,7 @@ class Wizard:
         self.offline = ""
         """Why nothing can be asked or measured here; "" on a cluster."""
         self._gateway: Gateway | None = None
-        self._trials: dict[str, tuple[Any, Any]] = {}
+        self._measurements = Measurements()
         self._probed: tuple[Any, ModelProbe | None] = (None, None)
         """What the probe of the model depends on, and what it measured."""
 
@@ -94,7 +97,6 @@ class Wizard:
         What was measured for the same answers is not measured again. A caller that is cancelled keeps what is there.
         """
         from changeover.survey.probe import take_probes
-        from changeover.survey.trials.take import take_trials
 
         tell = progress or (lambda done, total, words: None)
         if not same_model(self._surveyed().text.old_model, self.answers.old_model):
@@ -111,29 +113,48 @@ class Wizard:
         self._probed = (depends, None if measured is None or measured.error else measured)
         self._keep_trials()
         if trials and self.untried():
-            try:
-                await take_trials(
-                    await self.gateway(), survey, self._measured_answers(), self.environ, self._trials, progress
-                )
-            finally:
-                self._keep_trials()
+            await self._take_trials(self.answers, progress)
         return self.probes
+
+    async def try_it(self, question: str, value: str | None = None, progress: Progress | None = None) -> None:
+        """Take the trials whose figures belong to the question, were it answered so; what failed is tried again.
+
+        Reading only. When the caller is cancelled, what was measured stays.
+        """
+        names = charts.trials_of(question)
+        answers = supposing(self.answers, question, value)
+        self._measurements.try_again(self._surveyed(), answers, self.probes, names)
+        await self._take_trials(answers, progress, names)
+
+    def evidence(self, question: str, value: str | None = None) -> Evidence:
+        """What is known for the question, were it answered so; while it is being measured, what is known so far."""
+        answers = supposing(self.answers, question, value)
+        return self._measurements.evidence(self._surveyed(), answers, self.probes, question)
+
+    def so_far(self) -> tuple[Chart, ...]:
+        """All that is known for the answers now, while it is being measured."""
+        return self._measurements.so_far(self._surveyed(), self.answers, self.probes)
 
     def untried(self) -> tuple[str, ...]:
         """What the answers call for and was not tried on a sample for them, in words."""
-        from changeover.survey.trials.take import untried
+        return self._measurements.untried(self._surveyed(), self.answers, self.probes)
 
-        return untried(self._surveyed(), self._measured_answers(), self._trials)
+    async def _take_trials(
+        self, answers: Answers, progress: Progress | None, only: tuple[str, ...] | None = None
+    ) -> None:
+        gateway = await self.gateway()
+        try:
+            await self._measurements.take(gateway, self._surveyed(), answers, self.probes, self.environ, progress, only)
+        finally:
+            self._keep_trials()
 
     def _keep_trials(self) -> None:
-        """Show the trials that fit the answers; the others are kept for when the person goes back."""
-        from changeover.survey.trials.take import fitting
-
+        """Show the trials that fit the answers."""
         if self.survey is not None:
-            self.probes = fitting(self.probes, self.survey, self._measured_answers(), self._trials)
+            self.probes = self._measurements.fitting(self.probes, self.survey, self.answers)
 
     def _measured_answers(self) -> Answers:
-        """The answers that measuring goes by: completed without what a trial proposes."""
+        """The answers that the model is asked by: completed without what a trial proposes."""
         from changeover.survey.trials.take import without
 
         return propose(self._surveyed(), self.answers, without(self.probes))

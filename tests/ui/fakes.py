@@ -8,10 +8,12 @@ from typing import Any
 
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.decision.answers import Answers, RouteName, TextAnswer, VectorAnswer, set_answer
+from changeover.decision.charts import Chart, Evidence
 from changeover.decision.tree import propose
 from changeover.embed.model import ModelSpec
 from changeover.engine.folder import RunFolder
 from changeover.errors import UnreachableError
+from changeover.measurements import Measurements, supposing
 from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover.survey import model as sm
@@ -272,6 +274,13 @@ class FakeWizard:
                 progress(2, 5, f"{TRIAL}: reading stored vectors")
             await self.trial.wait()
         return self.probes
+
+    def evidence(self, question: str, value: str | None = None) -> Evidence:
+        assert self.survey is not None
+        return Measurements().evidence(self.survey, supposing(self.answers, question, value), self.probes, question)
+
+    def so_far(self) -> tuple[Chart, ...]:
+        return ()
 
     def untried(self) -> tuple[str, ...]:
         return (TRIAL,) if self.trial is not None and not self.trial.is_set() else ()

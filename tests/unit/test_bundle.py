@@ -27,7 +27,7 @@ from changeover.engine import events as ev
 from changeover.errors import BlockedError, ChangeoverError, UnreachableError, UsageError
 from changeover.plan.model import Access, Plan
 from changeover.plan.text import as_text
-from changeover.quality.trials import DimensionsTrial, GainTrial
+from changeover.quality.trials import Cut, DimensionsTrial, GainTrial
 from changeover.survey import lease
 from changeover.survey.model import Peer, Sampled
 from changeover.wizard import Wizard
@@ -360,7 +360,8 @@ def test_a_bundle_connects_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_what_was_measured_counts_for_the_answers_that_it_was_measured_for() -> None:
-    trial = DimensionsTrial(vector="text", full=256, sampled=200)
+    cuts = (Cut(method="leading", size=64, overlap=0.6),)
+    trial = DimensionsTrial(vector="text", full=256, sampled=200, cuts=cuts)
     cut = answers(avoid="dimensions", model=None)
     cut = set_answer(cut, "target.dimension", "64")
     contents = Contents(

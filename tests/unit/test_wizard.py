@@ -13,10 +13,16 @@ from changeover.checks.model import ModelProbe, Probes
 from changeover.decision.answers import SparseAnswer, TargetAnswer
 from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError, UsageError
-from changeover.quality.trials import DimensionsTrial, HybridTrial
+from changeover.quality.trials import Cut, DimensionsTrial, HybridTrial
 from changeover.survey.model import Survey
+from changeover.survey.trials import take
 from tests.unit.surveys import ACCESS, NEW, OLD, PROBES, answers, survey
 
+CUTS = tuple(
+    Cut(method=method, size=size, overlap=kept)  # type: ignore[arg-type]
+    for size, kept in ((192, 0.9), (128, 0.7), (64, 0.4))
+    for method in ("leading", "random", "pca")
+)
 PREFIXED = msgspec.structs.replace(OLD, document_prefix="passage: ")
 
 
@@ -114,26 +120,25 @@ class Tried:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.taken: list[str] = []
+        self.found: dict[str, Any] = {}
         self.hold = False
         for name, found in (
-            ("_dimensions", DimensionsTrial(vector="text", full=256, sampled=200)),
-            ("_hybrid", HybridTrial(encoder="bm25", points=10, queries=0, average_length=37.0)),
-            ("_colocated", None),
+            ("dimensions", DimensionsTrial(vector="text", full=256, sampled=200, cuts=CUTS)),
+            ("hybrid", HybridTrial(encoder="bm25", points=10, queries=0, average_length=37.0)),
         ):
-            monkeypatch.setattr(f"changeover.survey.trials.take.{name}", self._trial(name, found))
-        from changeover.survey.trials import take
-
-        rows = tuple(trial._replace(run=getattr(take, f"_{trial.name}")) for trial in take.TRIALS)
+            self.found[name] = found
+        rows = tuple(trial._replace(run=self._trial(trial.name)) for trial in take.TRIALS)
         monkeypatch.setattr(take, "TRIALS", rows)
 
-    def _trial(self, name: str, found: Any) -> Any:
-        async def run(gateway: Any, survey: Any, given: Any, environ: Any, progress: Any) -> Any:
+    def _trial(self, name: str) -> Any:
+        async def run(gateway: Any, survey: Any, given: Any, environ: Any, progress: Any, partly: Any) -> Any:
             if progress:
                 progress(1, 4, "reading")
             if self.hold:
+                partly(msgspec.structs.replace(self.found[name], cuts=CUTS[:3]))
                 await asyncio.Event().wait()
             self.taken.append(name)
-            return found
+            return self.found[name]
 
         return run
 
@@ -157,11 +162,11 @@ async def test_a_trial_is_taken_once_for_the_same_answers(walk: Walk, tried: Tri
     assert told == [(1, 4, "fewer dimensions on stored vectors: reading")]
     assert walk.probes.dimensions is not None and walk.untried() == ()
     await walk.probe()
-    walk.answer(msgspec.structs.replace(shorter, target=TargetAnswer(dimension=128)))
+    walk.answer(msgspec.structs.replace(shorter, target=TargetAnswer(dimension=100)))
     assert walk.probes.dimensions is None
-    walk.answer(shorter)
-    assert walk.probes.dimensions is not None
-    assert tried.taken == ["_dimensions"]
+    walk.answer(msgspec.structs.replace(shorter, target=TargetAnswer(dimension=128)))
+    assert walk.probes.dimensions is not None, "half of the size is measured by every trial"
+    assert tried.taken == ["dimensions"]
 
 
 async def test_what_a_trial_proposes_does_not_put_it_in_doubt(walk: Walk, tried: Tried) -> None:
@@ -173,7 +178,7 @@ async def test_what_a_trial_proposes_does_not_put_it_in_doubt(walk: Walk, tried:
         walk.answer(words)
         assert walk.probes.hybrid is not None
         assert walk.completed().sparse.average_length == 37.0
-    assert tried.taken == ["_hybrid"]
+    assert tried.taken == ["hybrid"]
 
 
 async def test_trials_that_are_given_up_leave_the_rest(walk: Walk, tried: Tried) -> None:

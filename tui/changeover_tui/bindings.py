@@ -71,6 +71,10 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "ask": (
         Key("enter", "take", "Take it", "Answer with the marked choice or the typed text and go on."),
+        Key("t", "try_it", "Try", "Try the marked answer on a sample of your data, now; reading only."),
+        Key("x", "cancel", "Cancel", "Give up what is being tried; what was measured before stands."),
+        Key("f8", "try_typed", "Try", "Try what is typed on a sample of your data, now; reading only."),
+        Key("f8", "cancel_typed", "Cancel", "Give up what is being tried; what was measured before stands."),
         MAP,
         Key("m", "app.map", "Map", "The same.", shown=False),
         PANE,

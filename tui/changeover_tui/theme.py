@@ -97,6 +97,7 @@ GLYPHS = {
     "empty": "░",
     "way": "─",
     "mark": "┼",
+    "within": "▒",
 }
 ASCII_GLYPHS = {
     "on": "(*)",
@@ -117,6 +118,7 @@ ASCII_GLYPHS = {
     "empty": ".",
     "way": "-",
     "mark": "+",
+    "within": "=",
 }
 
 
@@ -127,6 +129,11 @@ PLAIN_TERMINALS = frozenset({"linux", "vt100", "vt102", "vt220"})
 def glyph(name: str) -> str:
     """The sign of that name; plain ASCII on terminals without the signs."""
     return (ASCII_GLYPHS if os.environ.get("TERM") in PLAIN_TERMINALS else GLYPHS)[name]
+
+
+def eighths() -> str:
+    """Blocks of one to seven eighths of a cell; "" on terminals without the signs."""
+    return "" if os.environ.get("TERM") in PLAIN_TERMINALS else "▏▎▍▌▋▊▉"
 
 
 def far_away(environ: Mapping[str, str]) -> bool:

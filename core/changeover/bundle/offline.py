@@ -11,6 +11,7 @@ from changeover.bundle.model import Bundle
 from changeover.checks.model import Probes
 from changeover.cluster.api import Gateway
 from changeover.decision.answers import Answers
+from changeover.decision.charts import Evidence
 from changeover.embed.model import ModelSpec
 from changeover.engine.folder import RunFolder, write_private
 from changeover.errors import UnreachableError, UsageError
@@ -19,7 +20,6 @@ from changeover.plan.model import Plan
 from changeover.routes.job import same_model
 from changeover.survey.model import Survey
 from changeover.survey.trials.budget import Progress
-from changeover.survey.trials.take import TRIALS, depends_on
 from changeover.wizard import Wizard
 
 NAME = re.compile(r"[\w-]{1,120}")
@@ -41,11 +41,7 @@ class BundleWizard(Wizard):
         if bundle.survey is not None:
             measured = self._measured_answers()
             self._measured = (measured.model, measured.text)
-            self._trials = {
-                trial.name: (depends_on(trial, bundle.survey, measured), found)
-                for trial in TRIALS
-                if (found := getattr(bundle.probes, trial.name)) is not None
-            }
+            self._measurements.take_over(bundle.survey, measured, bundle.probes)
 
     async def gateway(self) -> Gateway:
         """There is none: raises UnreachableError."""
@@ -77,6 +73,10 @@ class BundleWizard(Wizard):
         """What the bundle holds for these answers; nothing is measured."""
         self._surveyed()
         return self.probes
+
+    def evidence(self, question: str, value: str | None = None) -> Evidence:
+        """What the bundle holds for the question; nothing can be tried."""
+        return msgspec.structs.replace(super().evidence(question, value), untried=(), failed=())
 
     def untried(self) -> tuple[str, ...]:
         """What the answers call for and the bundle does not hold, in words."""

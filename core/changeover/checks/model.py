@@ -63,5 +63,7 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
     map: MapTrial | None = None
     hybrid: HybridTrial | None = None
     colocated: ColocatedTrial | None = None
+    quantizations: tuple[QuantizationTrial, ...] = ()
+    """Every kind that was tried on this vector so far; `quantization` is the answered one."""
     texts_changed: float | None = None
     """Share of sampled points whose stored vector no longer fits their text, where most do (proof of the text)."""

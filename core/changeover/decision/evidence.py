@@ -14,12 +14,18 @@ Lines = tuple[str, ...]
 
 
 def avoid(survey: Survey, answers: Answers, probes: Probes) -> Lines:
-    """Shape and size of what is stored; what the new model gains, where that was tried."""
+    """Shape and size of what is stored; then what the way that is looked at does to it, where that was tried."""
     stored = [vector_words(vector, survey.size.points) for vector in survey.vectors]
+    ways = (
+        {"dimensions": dimensions, "quantization": storage, "linear-map": bridge}
+        if way.old(survey, answers) is not None
+        else {}
+    )
+    tried = ways.get(answers.avoid or "", gain)
     return (
         *(f"{words}  (GET /collections/{survey.collection})" for words in stored),
         f"{survey.size.points:,} points, vectors {in_bytes(survey.size.vector_bytes)}  (count, computed)",
-        *_gain(probes),
+        *tried(survey, answers, probes),
     )
 
 
@@ -36,17 +42,12 @@ def both(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     version = server_version(survey)
     lines = [f"Qdrant {version}; vectors can be added from 1.18.1 on  (GET /)"]
     trial = probes.colocated
-    if trial is not None and not trial.error:
-        each = (
-            f"{in_bytes(trial.bytes_per_point)} a point beside {in_bytes(trial.dense_bytes_per_point)} of dense vectors"
-        )
-        lines.append(f"token vectors of {trial.vector}: {each}  (sample)")
-        if trial.with_ms is not None and trial.without_ms is not None:
-            pair = f"{trial.with_ms:.2f} ms with them, {trial.without_ms:.2f} ms without"
-            lines.append(f"a dense search takes {pair}  (scratch index on this machine)")
-        if trial.cluster_ms is not None:
-            lines.append(f"a dense search on the collection as it is: {trial.cluster_ms:.1f} ms  (20 searches)")
-    return tuple(lines)
+    if trial is not None and trial.error:
+        lines.append(f"{trial.error}  (trial)")
+    elif trial is not None and trial.bytes_per_point:
+        times = trial.bytes_per_point / max(trial.dense_bytes_per_point, 1)
+        lines.append(f"vectors per token of {trial.vector} take {times:,.0f} times the bytes of dense ones  (sample)")
+    return (*lines, *gain(survey, answers, probes))
 
 
 def sparse(survey: Survey, answers: Answers, probes: Probes) -> Lines:
@@ -147,10 +148,12 @@ def limits(survey: Survey, answers: Answers, probes: Probes) -> Lines:
 
 
 def queries(survey: Survey, answers: Answers, probes: Probes) -> Lines:
-    """Labelled queries that were read."""
+    """Labelled queries that were read, and what they say of both models."""
+    tried = gain(survey, answers, probes)
     if probes.queries is not None:
-        return (f"labelled queries: {probes.queries:,}  ({answers.queries.file})",)
-    return ("labelled queries: counted before the checks" if answers.queries.file else "labelled queries: none given",)
+        return (f"labelled queries: {probes.queries:,}  ({answers.queries.file})", *tried)
+    counted = "counted before the checks" if answers.queries.file else "none given"
+    return (f"labelled queries: {counted}", *tried)
 
 
 def cutover(survey: Survey, answers: Answers, probes: Probes) -> Lines:
@@ -182,21 +185,14 @@ def dimensions(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """What stays of the stored vectors at each size."""
     trial = probes.dimensions
     if trial is None:
-        return ("not tried yet: stored vectors are cut on a sample before the checks; nothing is embedded",)
+        return ("not tried yet: what stays of your stored vectors when they are cut",)
     lines = [f"{trial.error}  (trial)"] if trial.error else []
-    for size in sorted({cut.size for cut in trial.cuts}, reverse=True):
-        parts = []
-        for cut in (cut for cut in trial.cuts if cut.size == size):
-            kept = f", nDCG {cut.ndcg_kept:.0%}" if cut.ndcg_kept is not None else ""
-            parts.append(f"{cut.method} {cut.overlap:.0%}{kept}")
-        saved = survey.size.points * (trial.full - size) * 4
-        lines.append(f"{size} of {trial.full}: neighbours kept: {'; '.join(parts)}; {in_bytes(saved)} less  (trial)")
-    if trial.cuts:
-        told = {True: "a Matryoshka model", False: "not a Matryoshka model", None: "too few vectors to tell"}
-        lines.append(
-            f"leading keep {trial.gap:+.1%} more than random numbers: {told[trial.matryoshka]}"
-            f"  (sample of {trial.sampled:,} stored vectors)"
-        )
+    # Both are told once every size is measured.
+    if trial.matryoshka is None and trial.gap:
+        lines.append(f"{trial.sampled:,} stored vectors are too few to tell whether it is a Matryoshka model  (trial)")
+    elif trial.matryoshka is not None:
+        told = "a Matryoshka model" if trial.matryoshka else "not a Matryoshka model"
+        lines.append(f"leading keep {trial.gap:+.1%} more than random numbers: {told}  (trial)")
     return tuple(lines)
 
 
@@ -210,16 +206,9 @@ def storage(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     lines = [f"{vector.name or 'the vector'} is stored with quantization {now}{where}"]
     trial = probes.quantization
     if trial is None:
-        return (*lines, "not tried yet: a scratch index on this machine is made before the checks")
+        return (*lines, "not tried yet: recall@10 of that kind, against exact search")
     if trial.error:
         return (*lines, f"{trial.error}  (trial)")
-    lines.append(
-        f"{trial.kind}: {in_bytes(trial.bytes_after)} a vector to search in, {in_bytes(trial.bytes_before)} now;"
-        f" recall@10 now {trial.before:.3f}  (scratch index of {trial.sampled:,} stored vectors)"
-    )
-    for setting in trial.settings:
-        over = f", oversampling {setting.oversampling:g}" if setting.oversampling else ""
-        lines.append(f"rescore {str(setting.rescore).lower()}{over}: recall@10 {setting.recall:.3f}  (scratch index)")
     return tuple(lines)
 
 
@@ -227,14 +216,11 @@ def hybrid(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Dense, sparse and fused on the user's own chunks."""
     trial = probes.hybrid
     if trial is None:
-        return ("BM25 is tried on your own chunks before the checks",) if wanted(answers) == "hybrid" else ()
+        asked = answers.add_sparse or wanted(answers) == "hybrid"
+        return ("not tried yet: dense, sparse and fused search on your own chunks",) if asked else ()
     if trial.error:
         return (f"{trial.error}  (trial)",)
     lines = []
-    sides = (("dense", trial.dense), ("sparse", trial.sparse), ("fused by RRF", trial.rrf), ("by DBSF", trial.dbsf))
-    found = [f"{name} {score.mean:.3f}" for name, score in sides if score is not None]
-    if found:
-        lines.append(f"nDCG@10: {', '.join(found)}  ({trial.queries} queries, {trial.points:,} points)")
     if trial.difference is not None:
         d = trial.difference
         lines.append(f"best fused against dense: {d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f})  (trial)")
@@ -253,18 +239,13 @@ def bridge(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     """Old, mapped, new and the gain recovered, on queries that the map has not seen."""
     trial = probes.map
     if trial is None:
-        return ("not tried yet: the map is learnt and judged on a sample before the checks",)
+        return ("not tried yet: old, mapped and new vectors on queries that the map has not seen",)
     if trial.error:
         return (f"{trial.error}  (trial)",)
-    sides = (("old", trial.old), ("mapped", trial.mapped), ("new", trial.new))
-    scores = ", ".join(f"{name} {score.mean:.3f}" for name, score in sides if score is not None)
-    lines = [f"nDCG@10: {scores}  ({trial.queries} queries, {trial.anchors:,} pairs)"]
+    lines = []
     if trial.over_old is not None:
         o = trial.over_old
         lines.append(f"mapped against doing nothing: {o.mean:+.3f} ({o.low:+.3f} to {o.high:+.3f})  (trial)")
-    if trial.gain is not None:
-        g = trial.gain
-        lines.append(f"gain recovered: {g.mean:.0%} ({g.low:.0%} to {g.high:.0%})  (trial)")
     return tuple(lines)
 
 
@@ -293,11 +274,12 @@ def levers(survey: Survey, answers: Answers, probes: Probes) -> Lines:
     return found(survey, answers, probes)
 
 
-def _gain(probes: Probes) -> Lines:
+def gain(survey: Survey, answers: Answers, probes: Probes) -> Lines:
+    """The new model against the old one on the user's own queries; () where it was not tried."""
     trial = probes.gain
     if trial is None:
         return ()
-    if trial.error or trial.old is None or trial.new is None:
+    if trial.error or trial.difference is None:
         return (f"{trial.error or trial.reason}  (trial)",)
-    words = f"nDCG@10 old {trial.old.mean:.3f}, new {trial.new.mean:.3f}: {trial.verdict}"
-    return (f"{words}  ({trial.queries} queries on {trial.points:,} points, before anything is written)",)
+    d = trial.difference
+    return (f"new against old: {d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f}): {trial.verdict}  (trial)",)

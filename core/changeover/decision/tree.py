@@ -12,6 +12,7 @@ from changeover.decision import evidence as says
 from changeover.decision import offers, when
 from changeover.decision import proposals as take
 from changeover.decision.answers import Answers, set_answer, value_of
+from changeover.decision.charts import Chart, drawn, trials_of
 from changeover.decision.offers import AskedChoice
 from changeover.decision.questions import Question, by_id
 from changeover.routes.job import STREAMS
@@ -27,6 +28,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[AskedChoice, ...] = ()
     evidence: tuple[str, ...] = ()
     """What the cluster says, a line each, with where it was read."""
+    charts: tuple[Chart, ...] = ()
+    """What trials measured for it."""
     proposal: Any = None
     """What Enter takes; None when there is nothing to propose."""
     value: Any = None
@@ -164,11 +167,18 @@ def view(survey: Survey, answers: Answers, probes: Probes) -> tuple[Asked, ...]:
                 question=question,
                 choices=choices,
                 evidence=row.evidence(survey, answers, probes),
+                charts=drawn(trials_of(row.id), probes),
                 proposal=row.proposal(survey, answers, probes),
                 value=given(answers, row.id),
             )
         )
     return tuple(asked)
+
+
+def lines_for(question: str, survey: Survey, answers: Answers, probes: Probes) -> tuple[str, ...]:
+    """What the cluster says for one question under these answers, a line each."""
+    row = next((row for row in TREE if row.id == question), None)
+    return row.evidence(survey, answers, probes) if row is not None else ()
 
 
 def propose(survey: Survey, answers: Answers, probes: Probes) -> Answers:

@@ -73,11 +73,12 @@ def cuts(
     labelled: Labelled | None = None,
     draws: int = DRAWS,
     seed: int = 0,
+    so_far: Callable[[tuple[Cut, ...], int], None] = lambda found, sizes: None,
 ) -> CutScores:
     """Overlap@10 (and nDCG@10 kept, with `labelled`) at each size below that of `vectors`, float32 (n, d).
 
     Some vectors are held out and asked with; principal components are fitted on the others, which are searched
-    exactly. Blocking, seconds. Raises UsageError for too few or broken vectors.
+    exactly. `so_far` is told what was found and how many sizes there are, after each. Blocking, seconds. Raises UsageError for too few or broken vectors.
     """
     import numpy as np
 
@@ -104,6 +105,7 @@ def cuts(
             if axes is not None:
                 rotated = Matrix(method="pca", size=size, matrix=axes[:, :size], normalise_out=normalises(distance))
                 found.append(trial.tried(rotated.apply).cut("pca", size))
+            so_far(tuple(found), len(wanted))
     gaps = [float(leads[size].mean() - randoms[size].mean()) for size in wanted]
     told: bool | None = None
     if len(rows) >= FEWEST and full >= SMALLEST:

@@ -11,6 +11,7 @@ WORDS = {
     "?": "this help",
     "back": "go back one step; nothing that you said is lost",
     "map": "the whole decision tree, and where you are",
+    "try [ANSWER]": "try the proposed answer, or another one, on a sample of your data; reading only",
     "explain TOPIC": "a finding, question, route or exit code in words; explain alone lists them",
     "quit": "leave; an engine that runs goes on",
 }
@@ -36,18 +37,25 @@ class Aid:
         self._say = say
         self._help: tuple[str, ...] = ()
         self._map: Callable[[], Iterable[str]] | None = None
+        self._attempt: Callable[[str], None] | None = None
         self.back = ""
         """Where `back` leads, in words; "" when there is nothing before."""
 
-    def at(self, *said: str, back: str = "", tree: Callable[[], Iterable[str]] | None = None) -> None:
-        """Where the walk stands now: what `?` says first, where `back` leads, what `map` prints."""
-        self._help, self.back = said, back
+    def at(
+        self,
+        *said: str,
+        back: str = "",
+        tree: Callable[[], Iterable[str]] | None = None,
+        attempt: Callable[[str], None] | None = None,
+    ) -> None:
+        """Where the walk stands now: what `?` says first, where `back` leads, what `map` prints and `try` does."""
+        self._help, self.back, self._attempt = said, back, attempt
         self._map = tree or self._map
 
     def take(self, line: str) -> bool:
         """Whether the line was one of the words and has been answered; raises BackError or Quit for two of them."""
         word, _, rest = line.strip().partition(" ")
-        if rest and word != "explain":
+        if rest and word not in ("explain", "try"):
             return False
         match word:
             case "?":
@@ -58,6 +66,8 @@ class Aid:
                 self._show_map()
             case "explain":
                 self._look_up(rest)
+            case "try":
+                self._try(rest.strip())
             case "quit":
                 raise Quit
             case _:
@@ -84,6 +94,12 @@ class Aid:
             return
         for line in self._map():
             self._say(clean_line(line))
+
+    def _try(self, answer: str) -> None:
+        if self._attempt is None:
+            self._say("there is nothing to try here")
+        else:
+            self._attempt(answer)
 
     def _look_up(self, topic: str) -> None:
         from changeover import explain

@@ -139,9 +139,9 @@ class Questionary:
                 clean(question),
                 choices=choices,
                 default=default,
-                instruction="(arrows, Enter; ? help, b back, m map, e explain)",
+                instruction="(arrows, Enter; ? help, b back, m map, t try, e explain)",
             )
-            _add_keys(select.application.key_bindings, {"?": "?", "b": "back", "m": "map", "e": "explain"})
+            _add_keys(select.application.key_bindings, {"?": "?", "b": "back", "m": "map", "t": "try", "e": "explain"})
             given = select.unsafe_ask()
             if not isinstance(given, _Word):
                 return str(given)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from changeover.decision import charts
 from changeover.decision.answers import Answers, set_answer, without_answer
 from changeover.errors import ChangeoverError, UsageError
 from changeover.safe_text import clean
@@ -14,16 +15,27 @@ from changeover_tui.plain.prompts import Option, Prompts
 from changeover_tui.words import refusal
 
 if TYPE_CHECKING:
+    from changeover.decision.charts import Evidence
     from changeover.decision.tree import Asked
     from changeover.wizard import Wizard
 
+Attempt = Callable[[str, str], None]
+"""Called with the id of a question and an answer to it."""
 STATES = {"taken": "taken", "here": "you are here", "open": "open", "closed": "closed"}
 
 
-def ask_all(wizard: Wizard, prompts: Prompts, say: Say, *, from_the_last: bool = False, back: str = "") -> None:
+def ask_all(
+    wizard: Wizard,
+    prompts: Prompts,
+    say: Say,
+    *,
+    from_the_last: bool = False,
+    back: str = "",
+    attempt: Attempt = lambda question, answer: None,
+) -> None:
     """Ask every question that matters now, in order; an answer may open or close later ones.
 
-    `back`: where the way back leads from the first question; BackError is raised then. "" is nowhere.
+    `attempt` tries an answer on a sample. `back`: where the way back leads from the first question; BackError is raised then. "" is nowhere.
     """
     from changeover.decision import order
 
@@ -32,7 +44,7 @@ def ask_all(wizard: Wizard, prompts: Prompts, say: Say, *, from_the_last: bool =
     while asked is not None:
         before, earlier = wizard.questions(), order.previous(asked.question.id, now)
         try:
-            _ask(wizard, asked, prompts, say, back="the question before" if earlier else back)
+            _ask(wizard, asked, prompts, say, back="the question before" if earlier else back, attempt=attempt)
         except BackError:
             if earlier is None:
                 raise
@@ -42,7 +54,7 @@ def ask_all(wizard: Wizard, prompts: Prompts, say: Say, *, from_the_last: bool =
         asked = order.after(order.ids(before), asked.question.id, now)
 
 
-def _ask(wizard: Wizard, asked: Asked, prompts: Prompts, say: Say, *, back: str) -> None:
+def _ask(wizard: Wizard, asked: Asked, prompts: Prompts, say: Say, *, back: str, attempt: Attempt) -> None:
     """Ask one question until the answer can be taken; raises BackError."""
     question = asked.question
     ids = [one.question.id for one in wizard.questions()]
@@ -59,6 +71,7 @@ def _ask(wizard: Wizard, asked: Asked, prompts: Prompts, say: Say, *, back: str)
         *([f"{NONE}: no answer of your own"] if question.optional else ()),
         back=back,
         tree=lambda: tree(wizard, question.id),
+        attempt=lambda answer: attempt(question.id, _meant(asked, answer)),
     )
     while True:
         given = _given(asked, prompts)
@@ -81,10 +94,16 @@ def _ask(wizard: Wizard, asked: Asked, prompts: Prompts, say: Say, *, back: str)
 
 
 def heading(asked: Asked, number: int, total: int) -> list[str]:
-    """A question before its choices: what is asked, why, and what the cluster says with its source."""
+    """A question before its choices: what is asked, why, what the cluster says with its source, and figures of trials."""
     question = asked.question
-    evidence = [f"   - {line}" for line in asked.evidence]
-    return ["", f"{number} of {total}. {question.prompt}", f"   {question.help}", *evidence]
+    return ["", f"{number} of {total}. {question.prompt}", f"   {question.help}", *measured(asked)]
+
+
+def measured(known: Asked | Evidence) -> list[str]:
+    """What the cluster says, then the figures of trials."""
+    lines = known.lines if isinstance(known, charts.Evidence) else known.evidence
+    figures = (line for chart in known.charts for line in charts.lines(chart))
+    return [*(f"   - {line}" for line in lines), *(f"   {line}" for line in figures)]
 
 
 def tree(wizard: Wizard, at: str = "") -> Iterator[str]:
@@ -112,6 +131,14 @@ def options(asked: Asked) -> list[Option]:
         )
         for one in asked.choices
     ]
+
+
+def _meant(asked: Asked, typed: str) -> str:
+    """The answer that is to be tried: what was typed, the choice of that number, or what Enter takes."""
+    rows = options(asked) if asked.question.kind in ("choice", "yesno") else []
+    if typed.isdecimal() and 1 <= int(typed) <= len(rows):
+        return rows[int(typed) - 1].value
+    return typed or text(asked.taken)
 
 
 def text(value: object) -> str:

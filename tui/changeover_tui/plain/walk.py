@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from changeover.decision.answers import Answers
-from changeover.errors import StoppedError, UnreachableError, UsageError
+from changeover.errors import ChangeoverError, StoppedError, UnreachableError, UsageError
 from changeover.plan.model import Access
-from changeover.safe_text import clean
+from changeover.safe_text import clean, clean_line
 from changeover_tui.plain import judge, questions
 from changeover_tui.plain.aid import BackError, Quit
 from changeover_tui.plain.attend import attend, typed_name
 from changeover_tui.plain.follow import Say
 from changeover_tui.plain.prompts import InputEndedError, Option, Prompts
+from changeover_tui.plain.words import announcing
 
 if TYPE_CHECKING:
     from changeover.engine.folder import RunFolder
@@ -179,11 +180,30 @@ class _Walk:
             self._say(f"  {label:<{wide}}  {clean(value)}")
         if not self._prompts.automatic:
             self._say("")
-            self._say("Enter takes what is proposed. At any prompt: ? for help, back, map, explain TOPIC, quit.")
+            self._say("Enter takes what is proposed. At any prompt: ? for help, back, map, try, explain TOPIC, quit.")
 
     def _ask(self, back: bool, returning: bool) -> None:
         leads = "the choice of the collection" if back else ""
-        questions.ask_all(self._wizard, self._prompts, self._say, from_the_last=returning, back=leads)
+        questions.ask_all(
+            self._wizard, self._prompts, self._say, from_the_last=returning, back=leads, attempt=self._try
+        )
+
+    def _try(self, question: str, answer: str) -> None:
+        """Try an answer on a sample and say what was measured; Ctrl+C cancels."""
+        made, say = self._wizard, self._say
+        known = made.evidence(question, answer)
+        for needs in known.untried:
+            say(f"trying it on a sample: {needs}; nothing is written (Ctrl+C cancels)")
+        if not known.untried and not known.failed:
+            say("there is nothing more to try for this answer")
+        try:
+            self._runner.run(made.try_it(question, answer, announcing(say)))
+        except KeyboardInterrupt:
+            say("cancelled; what was measured before stands")
+        except ChangeoverError as error:
+            say(clean(f"not measured: {error}; try tries again"))
+        for line in questions.measured(made.evidence(question, answer)):
+            say(clean_line(line))
 
     def _decide(self, _: bool, __: bool) -> None:
         """Measure, show what speaks against it, make the plan, have it confirmed, start. Raises BackError, _Again."""

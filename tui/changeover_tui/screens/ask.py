@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,19 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
 from changeover.errors import ChangeoverError, UsageError
+from changeover.survey.trials.pace import Pace
 from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
-from changeover_tui.theme import glyph
 from changeover_tui.widgets import tree_map
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.choice_list import ChoiceList, Row
 from changeover_tui.widgets.enter import Field
+from changeover_tui.widgets.evidence import NOTHING, EvidencePane, Part, under_way
 from changeover_tui.words import hang, one_line, refusal
 
 if TYPE_CHECKING:
+    from changeover.decision.charts import Evidence
     from changeover.decision.tree import Asked, AskedChoice
     from changeover.wizard import Wizard
 
@@ -29,6 +32,8 @@ FIELD_LINES = 3
 LEAST_WHY = 3
 LEAST_LIST = 3
 MORE = " … F1"
+TICK_S = 0.25
+"""Seconds between two looks at a trial."""
 
 
 class AskScreen(WizardScreen[None]):
@@ -52,6 +57,13 @@ class AskScreen(WizardScreen[None]):
         self._asked: tuple[Asked, ...] = ()
         self._at = ""
         """The id of the question in hand."""
+        self._pace: Pace | None = None
+        """How far the trial is that goes on now."""
+        self._can_try = False
+        self._keys = (False, False)
+        """What the footer goes by."""
+        self._ended = ""
+        """What became of the last trial of this question, where it came to nothing."""
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="ask"):
@@ -61,13 +73,14 @@ class AskScreen(WizardScreen[None]):
                 yield ChoiceList(id="choices")
                 yield Field(id="typed")
             with Vertical(id="side"):
-                yield VerticalScroll(Cell("", id="evidence"), id="evidence-pane", classes="pane")
+                yield EvidencePane(id="evidence-pane")
                 yield VerticalScroll(Cell("", id="map"), id="map-pane", classes="pane")
 
     def on_mount(self) -> None:
         """The first question."""
         self.query_one("#evidence-pane").border_title = "what your cluster says"
         self.query_one("#map-pane").border_title = "where you are"
+        self._ticking = self.set_interval(TICK_S, self._show_evidence, pause=True)
         self._refresh_questions()
         if self._asked:
             self._show(self._asked[0])
@@ -108,6 +121,9 @@ class AskScreen(WizardScreen[None]):
 
     def _show(self, asked: Asked) -> None:
         question = asked.question
+        if question.id != self._at:
+            self._give_up()
+            self._ended = ""
         self._at = question.id
         number = [one.question.id for one in self._asked].index(question.id) + 1
         self.query_one("#question").scroll_home(animate=False)
@@ -124,7 +140,7 @@ class AskScreen(WizardScreen[None]):
         (choices if asked.choices and (value in offered or not typed.display or not value) else typed).focus()
         self.call_after_refresh(self._fit)
         self._show_side(asked)
-        self.hint(_hint(asked))
+        self.hint(_hint(asked, self._in_hand()))
 
     def _fit(self) -> None:
         """Share the room: the reason as far as it fits, the field always in sight, the list scrolls in the rest."""
@@ -143,11 +159,9 @@ class AskScreen(WizardScreen[None]):
         choices.styles.max_height = max(LEAST_LIST, room - len(why))
 
     def _show_side(self, asked: Asked) -> None:
-        survey = self._wizard.survey
-        width = (self.query_one("#evidence-pane").scrollable_content_region.width or 30) - 1
-        lines = [hang(f"{glyph('bullet')} {line}", 2, width, 0) for line in asked.evidence]
-        self.query_one("#evidence", Cell).say("\n".join(lines) or "Nothing was measured for this question.")
+        self._show_evidence()
         self.query_one("#evidence-pane").scroll_home(animate=False)
+        survey = self._wizard.survey
         if survey is not None:
             from changeover.decision.map import lines as branches
 
@@ -157,6 +171,122 @@ class AskScreen(WizardScreen[None]):
             self.query_one("#map", Cell).say(content)
             self.query_one("#map-pane").scroll_to(y=max(0, here - 2), animate=False)
 
+    # What is known for the marked choice, and trying it
+
+    def _in_hand(self) -> str | None:
+        """The answer that is marked or typed now."""
+        typed = self.query_one(Input)
+        row = self.query_one(ChoiceList).row
+        if self._current().choices and row is not None and not (typed.display and typed.has_focus):
+            return row.value or None
+        return self._typed() or None
+
+    def _show_evidence(self) -> None:
+        if not self.is_running or not self._asked:
+            return
+        evidence = self._wizard.evidence(self._at, self._in_hand())
+        self._can_try = bool(evidence.untried or evidence.failed)
+        # With figures, or something to try, it needs more room than the map, which has a screen of its own.
+        self.query_one("#side").set_class(bool(evidence.charts) or self._can_try or self._pace is not None, "-more")
+        pane = self.query_one(EvidencePane)
+        now = self._now(pane.room)
+        offers = self._offers(evidence) if not now else ()
+        pane.show(now, evidence.lines or (NOTHING,), offers, evidence.charts)
+        keys = (self._can_try, self._pace is not None)
+        if keys != self._keys:
+            # The footer is made anew each time; not four times a second.
+            self._keys = keys
+            self.refresh_bindings()
+
+    def _now(self, width: int) -> list[Part]:
+        """What is being tried, or what became of it."""
+        if self._pace is not None:
+            key = "F8" if self._typing else "x"
+            return [*under_way(self._pace, width), f"{key} cancels; nothing is written."]
+        return [f"{self._ended} {self._try_key} tries again."] if self._ended else []
+
+    def _offers(self, evidence: Evidence) -> list[str]:
+        """What can be tried for the answer in hand."""
+        if evidence.failed:
+            return [f"{self._try_key} tries again."]
+        return [f"{self._try_key} tries it now: {needs}. Nothing is written." for needs in evidence.untried]
+
+    @property
+    def _typing(self) -> bool:
+        return isinstance(self.focused, Input)
+
+    @property
+    def _try_key(self) -> str:
+        return "F8" if self._typing else "t"
+
+    def action_try_it(self) -> None:
+        """Try it on a sample for the answer in hand."""
+        self._pace, self._ended = Pace(), ""
+        self._pace.tell(0, 0, "Reading")
+        self._ticking.resume()
+        self._show_evidence()
+        self.in_background(self._try(self._at, self._in_hand()), "try")
+
+    async def _try(self, question: str, value: str | None) -> None:
+        ended = ""
+        try:
+            await self._wizard.try_it(question, value, self._progress)
+        except ChangeoverError as error:
+            ended = f"Error: {one_line(error).rstrip('.')}."
+        except asyncio.CancelledError:
+            ended = "Cancelled; what was measured before stands."
+            raise
+        finally:
+            self._pace = None
+            if question == self._at:
+                self._ended = ended
+            if self.is_running:
+                self._ticking.pause()
+                self._refresh_questions()
+                self._show_evidence()
+
+    def _progress(self, done: int, total: int, words: str) -> None:
+        if self._pace is None:
+            return
+        new = words != self._pace.words
+        self._pace.tell(done, total, words)
+        if new:
+            self._show_evidence()
+
+    def action_cancel(self) -> None:
+        """Give up the trial; what was measured before stands."""
+        self._give_up()
+
+    def _give_up(self) -> None:
+        if self._pace is not None:
+            self.workers.cancel_group(self, "try")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Something is tried where there is something to try, and cancelled while it goes on; F8 while one types."""
+        if action in ("try_it", "try_typed", "cancel", "cancel_typed"):
+            if action.endswith("_typed") != self._typing:
+                return False
+            goes_on = self._pace is not None
+            return goes_on if action.startswith("cancel") else self._can_try and not goes_on
+        return True
+
+    action_try_typed, action_cancel_typed = action_try_it, action_cancel
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        self._looked_at()
+
+    def on_descendant_focus(self) -> None:
+        """What is in hand may be the marked row, or what is typed."""
+        if self._asked and self._current().choices:
+            self._looked_at()
+
+    def _looked_at(self) -> None:
+        if self._asked:
+            self._show_evidence()
+            self.hint(_hint(self._current(), self._in_hand(), typing=self._typing))
+
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
@@ -165,9 +295,10 @@ class AskScreen(WizardScreen[None]):
     @on(Input.Changed)
     def _changed(self) -> None:
         if self._asked and self.query_one(Input).has_focus:
-            self._try_typed()
+            self._look_at_typed()
+            self._show_evidence()
 
-    def _try_typed(self) -> None:
+    def _look_at_typed(self) -> None:
         """Say at once whether what is typed can be taken."""
         from changeover.decision.answers import set_answer
 
@@ -193,6 +324,7 @@ class AskScreen(WizardScreen[None]):
         except ChangeoverError as error:
             self.fail(refusal(error))
             return
+        self._give_up()
         self._go_on(before)
 
     def _typed(self) -> str:
@@ -242,15 +374,17 @@ class AskScreen(WizardScreen[None]):
             self._show(before)
 
 
-def _hint(asked: Asked) -> str:
+def _hint(asked: Asked, in_hand: str | None, *, typing: bool = False) -> str:
     """What Enter takes now, and how another text is given."""
     question = asked.question
     nothing = "answering writes nothing to the cluster."
     if asked.choices and question.kind in ("text", "number"):
         nothing = "tab goes to the field. Nothing is written."
-    if asked.taken is not None:
+    if asked.taken is not None and (in_hand or "") == _text(asked.taken):
         said = "you said before" if asked.taken == asked.value else "is proposed"
         return f"Enter takes what {said}; {nothing}"
+    if asked.choices and typing:
+        return f"Enter takes {in_hand}." if in_hand else "Type another answer, or shift+tab: back to the list."
     if asked.choices:
         return f"Enter takes the marked row; {nothing}"
     if question.optional:

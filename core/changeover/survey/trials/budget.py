@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int, str], None]
 """(done, total, what is being done); called on the event loop's thread."""
+Partly = Callable[[Any], None]
+"""Told what a trial has measured so far, as the value that it ends with; called on the event loop's thread."""
 BATCH = 32
 """Texts embedded between two looks at the clock."""
 P = ParamSpec("P")
@@ -29,11 +31,12 @@ T = TypeVar("T")
 class Budget:
     """Seconds after which a trial embeds no more (None: no limit), and whom to tell how far it is."""
 
-    def __init__(self, seconds: float | None, progress: Progress | None = None) -> None:
+    def __init__(self, seconds: float | None, progress: Progress | None = None, partly: Partly | None = None) -> None:
         self.seconds = seconds
         self._ends = None if seconds is None else monotonic() + seconds
         self._given_up = threading.Event()
         self._progress = progress
+        self._partly = partly
         self._loop = asyncio.get_running_loop()
 
     def spent(self, share: float = 1.0) -> bool:
@@ -46,6 +49,11 @@ class Budget:
         """Report progress from any thread."""
         if self._progress is not None and not self._given_up.is_set():
             self._loop.call_soon_threadsafe(self._progress, done, total, words)
+
+    def show(self, partly: Any) -> None:
+        """Report what is measured so far, from any thread."""
+        if self._partly is not None and not self._given_up.is_set():
+            self._loop.call_soon_threadsafe(self._partly, partly)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do blocking work in a thread; when the caller is cancelled, embedding there ends after its batch."""

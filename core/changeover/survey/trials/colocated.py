@@ -7,7 +7,6 @@ touches the multivectors; on a server they compete for memory, so `bytes_per_poi
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -17,13 +16,13 @@ import msgspec
 
 from changeover.cluster.api import Gateway
 from changeover.decision.answers import Answers
-from changeover.embed.protocol import TextRejected, load_encoder
+from changeover.embed.protocol import load_encoder
 from changeover.errors import ChangeoverError, UsageError
 from changeover.quality.storage import NUMBER_BYTES
 from changeover.quality.trials import ColocatedTrial
 from changeover.survey.model import Survey, Vector
 from changeover.survey.template import render
-from changeover.survey.trials.budget import Progress
+from changeover.survey.trials.budget import Budget, Partly, Progress, embedded
 from changeover.survey.trials.scratch import Task, measure
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ async def try_colocated(
     *,
     points: int = POINTS,
     progress: Progress | None = None,
+    partly: Partly | None = None,
 ) -> ColocatedTrial | None:
     """The largest multivector of the collection, else the one that the answered model would add; None without either.
 
@@ -75,13 +75,16 @@ async def try_colocated(
         vector=multi[0].name if multi else "", bytes_per_point=0, dense_bytes_per_point=_bytes(dense)
     )
     try:
-        large = await _read(gateway, survey, multi) if multi else await _made(survey, answers, environ or {})
+        budget = Budget(SECONDS, progress)
+        large = await _read(gateway, survey, multi) if multi else await _made(survey, answers, environ or {}, budget)
         trial = msgspec.structs.replace(
             trial, vector=large.vector.name, bytes_per_point=_mean_bytes(large), planned=large.planned
         )
         stored = await _dense_vectors(gateway, survey, dense, _fitting(large, points), progress)
         trial = msgspec.structs.replace(trial, cluster_ms=await _on_cluster(gateway, survey, dense, stored))
-        return await _scratch(trial, dense, large, stored, progress)
+        if partly:
+            partly(trial)
+        return await _scratch(trial, dense, large, stored, progress, partly)
     except ChangeoverError as error:
         return msgspec.structs.replace(trial, error=str(error))
 
@@ -102,7 +105,7 @@ async def _read(gateway: Gateway, survey: Survey, multi: Sequence[Vector]) -> _L
     return max(having, key=_mean_bytes)
 
 
-async def _made(survey: Survey, answers: Answers, environ: Mapping[str, str]) -> _Large:
+async def _made(survey: Survey, answers: Answers, environ: Mapping[str, str], budget: Budget) -> _Large:
     """What the answered model makes of sampled texts."""
     assert answers.model is not None
     template = answers.text.as_template or survey.text.template
@@ -116,13 +119,11 @@ async def _made(survey: Survey, answers: Answers, environ: Mapping[str, str]) ->
         assert answers.model is not None
         model = load_encoder(answers.model, environ)
         try:
-            return list(model.embed_documents(texts)), model.dimension
-        except TextRejected as error:
-            return list(error.vectors), model.dimension
+            return embedded(model, texts, budget, f"embedding with {answers.model.label}"), model.dimension
         finally:
             model.close()
 
-    made, size = await asyncio.to_thread(embed)
+    made, size = await budget.run(embed)
     tokens = [rows for rows in made if rows is not None]
     if not tokens:
         raise UsageError(f"not tried: {answers.model.label} refused all of {len(texts)} sampled texts")
@@ -162,7 +163,12 @@ async def _on_cluster(gateway: Gateway, survey: Survey, dense: Vector, stored: R
 
 
 async def _scratch(
-    trial: ColocatedTrial, dense: Vector, large: _Large, stored: Rows, progress: Progress | None
+    trial: ColocatedTrial,
+    dense: Vector,
+    large: _Large,
+    stored: Rows,
+    progress: Progress | None,
+    partly: Partly | None,
 ) -> ColocatedTrial:
     import numpy as np
 
@@ -181,10 +187,13 @@ async def _scratch(
     if progress:
         progress(0, 2, "searching a scratch index, with the multivector")
     beside = await measure(task, arrays | tokens, SECONDS)
+    trial = msgspec.structs.replace(trial, points=len(kept), with_ms=beside.median_ms)
+    if partly:
+        partly(trial)
     if progress:
         progress(1, 2, "searching a scratch index, without the multivector")
     alone = await measure(msgspec.structs.replace(task, multi_size=None), arrays, SECONDS)
-    return msgspec.structs.replace(trial, points=len(kept), with_ms=beside.median_ms, without_ms=alone.median_ms)
+    return msgspec.structs.replace(trial, without_ms=alone.median_ms)
 
 
 def _dense(survey: Survey, answers: Answers) -> Vector | None:

@@ -11,9 +11,9 @@ from changeover.cluster.api import Gateway
 from changeover.decision.answers import Answers
 from changeover.errors import ChangeoverError, UsageError
 from changeover.quality.queries import LabelledQuery
-from changeover.quality.trials import DimensionsTrial
+from changeover.quality.trials import Cut, DimensionsTrial
 from changeover.survey.model import Survey
-from changeover.survey.trials.budget import Budget, Progress, asked, require_size
+from changeover.survey.trials.budget import Budget, Partly, Progress, asked, require_size
 from changeover.survey.trials.collect import (
     AT_ONCE,
     Found,
@@ -45,6 +45,7 @@ async def try_dimensions(
     queries: int = QUERIES,
     budget_s: float | None = SECONDS,
     progress: Progress | None = None,
+    partly: Partly | None = None,
 ) -> DimensionsTrial:
     """Cut `vectors` sampled stored vectors to the answered size and to parts of the full one. Reading only.
 
@@ -55,7 +56,7 @@ async def try_dimensions(
     try:
         subject = subject_of(survey, answers)
         name, full = subject.vector, subject.size or 0
-        budget = Budget(budget_s, progress)
+        budget = Budget(budget_s, progress, partly)
         return await _tried(gateway, subject, answers.target.dimension, environ, budget, vectors, queries)
     except ChangeoverError as error:
         return DimensionsTrial(vector=name, full=full, sampled=0, error=str(error))
@@ -102,18 +103,21 @@ def _measured(
         questions = _asked(subject, points, queries, full, environ, budget)
     except ChangeoverError as error:
         trouble = str(error)
-    budget.tell(len(points), len(points), "comparing cut and whole vectors")
-    scores = cuts(rows, sorted(sizes), subject.distance, labelled=questions)
-    return DimensionsTrial(
+    trial = DimensionsTrial(
         vector=subject.vector,
         full=full,
         sampled=len(points),
         queries=len(questions.queries) if questions else 0,
-        cuts=scores.cuts,
-        gap=scores.gap,
-        matryoshka=scores.matryoshka,
         error=trouble,
     )
+
+    def so_far(done: tuple[Cut, ...], of: int) -> None:
+        budget.tell(len({cut.size for cut in done}), of, "comparing cut and whole vectors")
+        budget.show(msgspec.structs.replace(trial, cuts=done))
+
+    so_far((), len(sizes))
+    scores = cuts(rows, sorted(sizes), subject.distance, labelled=questions, so_far=so_far)
+    return msgspec.structs.replace(trial, cuts=scores.cuts, gap=scores.gap, matryoshka=scores.matryoshka)
 
 
 def _asked(

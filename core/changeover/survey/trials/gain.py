@@ -12,7 +12,7 @@ from changeover.quality.model import Score
 from changeover.quality.queries import LabelledQuery
 from changeover.quality.trials import GainTrial
 from changeover.survey.model import PointId, Survey
-from changeover.survey.trials.budget import Budget, Progress, spread
+from changeover.survey.trials.budget import Budget, Partly, Progress, spread
 from changeover.survey.trials.collect import (
     Found,
     Subject,
@@ -40,6 +40,7 @@ async def try_gain(
     queries: int = QUERIES,
     budget_s: float | None = SECONDS,
     progress: Progress | None = None,
+    partly: Partly | None = None,
 ) -> GainTrial:
     """Search `points` points, among them all that are relevant, on both sides with the same queries. Reading only.
 
@@ -48,7 +49,7 @@ async def try_gain(
     """
     try:
         subject = subject_of(survey, answers)
-        return await _tried(gateway, subject, environ, Budget(budget_s, progress), points, queries)
+        return await _tried(gateway, subject, environ, Budget(budget_s, progress, partly), points, queries)
     except ChangeoverError as error:
         return GainTrial(points=0, queries=0, error=str(error))
 

@@ -30,7 +30,7 @@ from changeover.quality.queries import LabelledQuery
 from changeover.quality.trials import HybridTrial
 from changeover.routes.made import sparse_spec
 from changeover.survey.model import Survey
-from changeover.survey.trials.budget import BATCH, Budget, Progress, asked, embedded, require_size, spread
+from changeover.survey.trials.budget import BATCH, Budget, Partly, Progress, asked, embedded, require_size, spread
 from changeover.survey.trials.collect import (
     Found,
     Subject,
@@ -83,6 +83,7 @@ async def try_hybrid(
     queries: int = QUERIES,
     budget_s: float | None = SECONDS,
     progress: Progress | None = None,
+    partly: Partly | None = None,
 ) -> HybridTrial:
     """Search `points` points, among them all that are relevant, in every way. Texts are counted even without queries.
 
@@ -96,7 +97,7 @@ async def try_hybrid(
         subject = subject_of(survey, answers)
         if not subject.template:
             raise UsageError("not tried: no payload field holds the text; answer text.field or text.template")
-        budget = Budget(budget_s, progress)
+        budget = Budget(budget_s, progress, partly)
         budget.tell(0, points, "reading the sample")
         chosen: tuple[LabelledQuery, ...] = ()
         relevant: list[Found] = []
@@ -134,6 +135,7 @@ def _measured(
         stopword_share=counted.stopword_share,
         guessed_language=guess_language(texts) if has_edge() else None,
     )
+    budget.show(trial)
     if not queries:
         why = "no labelled queries were given (queries.file or queries.title_field), so no search was tried"
         return msgspec.structs.replace(trial, note=why)

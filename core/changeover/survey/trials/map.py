@@ -10,7 +10,7 @@ from changeover.decision.answers import Answers
 from changeover.errors import ChangeoverError, UsageError
 from changeover.quality.trials import MapTrial
 from changeover.survey.model import Survey
-from changeover.survey.trials.budget import Budget, Progress, merged, spread
+from changeover.survey.trials.budget import Budget, Partly, Progress, merged, spread
 from changeover.survey.trials.collect import (
     Found,
     Subject,
@@ -47,6 +47,7 @@ async def try_map(
     queries: int = QUERIES,
     budget_s: float | None = SECONDS,
     progress: Progress | None = None,
+    partly: Partly | None = None,
 ) -> MapTrial:
     """Embed anchors and other points with the new model, fit the map, search the others. Reading only.
 
@@ -64,7 +65,7 @@ async def try_map(
             anchors=answers.map.anchors or ANCHORS,
             points=points,
             queries=queries,
-            budget=Budget(budget_s, progress),
+            budget=Budget(budget_s, progress, partly),
         )
     except ChangeoverError as error:
         return MapTrial(method=method or "ridge", anchors=0, points=0, queries=0, error=str(error))

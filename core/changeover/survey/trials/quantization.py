@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from changeover.cluster.api import Gateway
 from changeover.decision.answers import Answers
 from changeover.errors import ChangeoverError, UsageError
@@ -17,7 +19,7 @@ from changeover.quality import storage
 from changeover.quality.trials import QuantizationTrial
 from changeover.routes.job import server_version, source_vector
 from changeover.survey.model import PointId, Survey, Vector
-from changeover.survey.trials.budget import Progress
+from changeover.survey.trials.budget import Partly, Progress
 from changeover.survey.trials.collect import Subject, random_ids, read_points, rows_of, subject_of
 from changeover.survey.trials.scratch import Measured, Task, measure
 
@@ -51,6 +53,7 @@ async def try_quantization(
     points: int = POINTS,
     budget_s: float = SECONDS,
     progress: Progress | None = None,
+    partly: Partly | None = None,
 ) -> QuantizationTrial:
     """Recall@10 of the answered quantization at several search parameters, beside the present one. Reading only.
 
@@ -63,7 +66,7 @@ async def try_quantization(
         subject = subject_of(survey, answers)
         before, after = _configs(survey, vector, answers)
         sample = await _read(gateway, subject, _wanted(points, vector), progress)
-        return await _tried(vector, kind, (before, after), sample, _hnsw(survey, vector), budget_s, progress)
+        return await _tried(vector, kind, (before, after), sample, _hnsw(survey, vector), budget_s, progress, partly)
     except ChangeoverError as error:
         return QuantizationTrial(vector=name, kind=kind, sampled=0, error=str(error))
 
@@ -108,7 +111,9 @@ async def _tried(
     hnsw: dict[str, int],
     budget_s: float,
     progress: Progress | None,
+    partly: Partly | None,
 ) -> QuantizationTrial:
+    trial = QuantizationTrial(vector=vector.name, kind=kind, sampled=len(sample))
     asked = min(ASKED, len(sample) // 10)
     arrays = {"dense": sample[asked:], "asked": sample[:asked]}
     done: list[Measured] = []
@@ -124,12 +129,12 @@ async def _tried(
             settings=SETTINGS if config else SETTINGS[:1],
         )
         done.append(await measure(task, arrays, budget_s))
+        if partly and not number:
+            partly(msgspec.structs.replace(trial, before=done[0].default))
     before, after = (storage.kind_of(config) for config in configs)
     assert before is not None and after is not None
-    return QuantizationTrial(
-        vector=vector.name,
-        kind=kind,
-        sampled=len(sample),
+    return msgspec.structs.replace(
+        trial,
         before=done[0].default,
         settings=done[1].settings,
         bytes_before=storage.bytes_per_vector(before, vector),

@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -81,7 +81,7 @@ async def measure(task: Task, arrays: Arrays, seconds: float) -> Measured:
     edge("A trial on a sample")
     with tempfile.TemporaryDirectory(prefix="changeover-trial-") as name:
         folder = Path(name)
-        await asyncio.to_thread(_write, folder, task, arrays)
+        await _to_the_end(asyncio.to_thread(_write, folder, task, arrays))
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -106,6 +106,16 @@ async def measure(task: Task, arrays: Arrays, seconds: float) -> Measured:
         lines = complaint.decode(errors="replace").strip().splitlines()
         raise ScratchError(f"the scratch index failed: {lines[-1] if lines else f'it ended with {child.returncode}'}")
     return msgspec.json.decode(said, type=Measured)
+
+
+async def _to_the_end(work: Awaitable[None]) -> None:
+    """Wait also when the caller is cancelled: a thread goes on writing into a folder that is about to be removed."""
+    under_way = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        await asyncio.wait([under_way])
+        raise
 
 
 class ScratchError(ChangeoverError):
