@@ -51,6 +51,8 @@ class SummaryScreen(WizardScreen[None]):
     def on_mount(self) -> None:
         """The way back is counted down while it is open."""
         self._timer = self.set_interval(LOOK_S, self._show)
+        if self.wizard_app.offline:
+            self.tell("q leaves; esc goes back to the run.")
 
     def on_screen_suspend(self) -> None:
         """No work while another screen is on top."""
@@ -78,12 +80,6 @@ class SummaryScreen(WizardScreen[None]):
                 (f"{wrapped}\n", "bold" if label == "result" else ""),
             ]
         self.query_one("#rows", Cell).say(Content.assemble(*parts))
-        if self.wizard_app.offline:
-            self.tell("q leaves; esc goes back to the run.")
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """In a bundle there is neither a report nor a side to ask."""
-        return not (self.wizard_app.offline and action in ("copy", "compare"))
 
     def _report(self) -> str:
         if self.wizard_app.offline:
@@ -95,10 +91,10 @@ class SummaryScreen(WizardScreen[None]):
         return f"not written yet; `changeover report {run.name}` writes it"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Going back and cleaning up belong to a run that has cut over."""
+        """Going back and cleaning up belong to a run that has cut over; in a bundle there is no side to ask at all."""
         if action in ("go_back", "clean_up"):
-            return after_words.offered(self._feed.plan, self._feed.state)
-        return True
+            return not self.wizard_app.offline and after_words.offered(self._feed.plan, self._feed.state)
+        return not (self.wizard_app.offline and action in ("copy", "compare"))
 
     def action_go_back(self) -> None:
         """What going back means, and a typed name."""
