@@ -114,6 +114,11 @@ class Terminal:
     def _unanswered(self) -> bytes:
         return self.seen[self._answered :]
 
+    def read_for(self, seconds: float) -> None:
+        """Read whatever is printed in that time, at most as long as patience lasts."""
+        until = time.monotonic() + seconds
+        self._read(lambda: time.monotonic() >= until)
+
     def wait(self) -> int:
         """Read to the end and return the exit code; -n when a signal ended it."""
         self._read(lambda: False)

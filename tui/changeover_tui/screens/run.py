@@ -174,6 +174,9 @@ class RunScreen(RunAsks):
             self._say_standing()
 
     def _show_state(self, state: RunState) -> None:
+        self.lower.look(state, state.started_at or 0.0)
+        if self.has_class("-large"):
+            return
         plan = self.feed.plan
         pane = self.query_one("#phases")
         self.query_one("#phases", Cell).say(run_text.phases(state, max(24, pane.size.width)))
@@ -187,7 +190,6 @@ class RunScreen(RunAsks):
         self.query_one("#measured", Cell).say(run_text.measured(state))
         self.query_one("#canary", Cell).say(run_text.canary(plan, state))
         self.query_one("#backlog", Cell).say(run_text.backlog(plan, state))
-        self.lower.look(state, state.started_at or 0.0)
 
     def look_at_demo(self) -> None:
         """Say what the sandbox's application lives through."""
@@ -290,6 +292,8 @@ class RunScreen(RunAsks):
 
     def _large(self, large: bool) -> None:
         self.set_class(large, "-large")
+        if not large:  # how wide the upper panes are is known once they are there
+            self.call_after_refresh(self._show, new=True)
         self.refresh_bindings()
 
     def action_scroll(self, pages: float) -> None:

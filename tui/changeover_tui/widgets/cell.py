@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -27,10 +28,19 @@ class Cell(Static):
         """Show the text; nothing happens when it is what is shown already."""
         if _same(self._said, text):
             return
-        self._said = text
+        before, self._said = self.said, text
         if self._hides:
             self.display = bool(self.said)
-        self.update(text)
+        self.update(text, layout=not self._same_size(before))
+
+    def _same_size(self, before: str) -> bool:
+        """Whether it surely takes the room that it took: then the screen need not be laid out anew."""
+        old, new = before.split("\n"), self.said.split("\n")
+        if len(old) != len(new) or bool(before) != bool(self.said):
+            return False
+        widths = [max(map(cell_len, lines)) for lines in (old, new)]
+        grows = self.styles.width is None or self.styles.width.is_auto
+        return max(widths) <= self.size.width and (widths[0] == widths[1] or not grows)
 
 
 def _same(one: str | Content, other: str | Content) -> bool:

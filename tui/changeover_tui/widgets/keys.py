@@ -33,7 +33,7 @@ class Keys(Footer):
             if len(keys) == 1:
                 yield self._key(keys[0], keys[0].binding.description)
                 continue
-            with KeyGroup():
+            with KeyGroup(classes="-compact"):
                 for key in keys:
                     yield self._key(key, "", "-grouped")
             yield FooterLabel(word(keys))
@@ -88,7 +88,7 @@ def width(keys: Together) -> int:
     """Cells that they take in the footer."""
     if len(keys) == 1:
         return _cells(keys[0].binding) + len(word(keys)) + 3
-    return sum(_cells(key.binding) + 2 for key in keys) + len(word(keys)) + 2
+    return sum(_cells(key.binding) for key in keys) + len(word(keys)) + 3
 
 
 def word(keys: Together) -> str:

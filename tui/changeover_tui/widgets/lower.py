@@ -40,6 +40,7 @@ class LowerPane(Vertical):
         self._lines: deque[LogLine] = deque(maxlen=MOST_LINES)
         self._begun = 0.0
         self._follows = True
+        """Whether the log shows its last lines; then it needs no scrollbar, which would be painted by itself each time."""
         self._wrapped_to = 0
 
     def compose(self) -> ComposeResult:
@@ -143,6 +144,7 @@ class LowerPane(Vertical):
         shown.scroll_to(y=y, animate=False, immediate=True)
         if self.shows == "log":
             self._follows = y >= shown.max_scroll_y
+            shown.set_class(self._follows, "-follows")
 
     def to_the_end(self) -> None:
         """Show the last lines of the log, unless somebody has scrolled up to read."""
@@ -164,9 +166,14 @@ class LowerPane(Vertical):
             return
         log = self.query_one(Log)
         self._follows = self._follows or log.scroll_target_y >= log.max_scroll_y
-        log.write_lines(run_text.log_lines(lines, self._begun, self._width), scroll_end=False)
-        # After the refresh: the height of what was just written is not known before, nor under another screen.
-        self.call_after_refresh(self.to_the_end)
+        log.set_class(self._follows, "-follows")
+        # Not `write_lines`: that measures the lines in a thread of its own and paints once more when it has.
+        words = "".join(f"{line}\n" for line in run_text.log_lines(lines, self._begun, self._width))
+        log.write(words, scroll_end=False)
+        if self.screen.is_current and log.size.height:
+            self.to_the_end()
+        else:  # how high it will be is not known yet
+            self.call_after_refresh(self.to_the_end)
 
     def _say_filter(self) -> None:
         parts = [] if self.level == "all" else [f"only {self.level}"]
