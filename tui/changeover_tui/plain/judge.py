@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError, ChangeoverError, UsageError
 from changeover.safe_text import clean
+from changeover.words import plural
 from changeover_tui import plan_words
 from changeover_tui.plain.aid import BackError
 from changeover_tui.plain.follow import Say
@@ -42,7 +43,7 @@ def check(runner: asyncio.Runner, made: Wizard, prompts: Prompts, say: Say) -> t
         for line in finding_lines(finding, flag=False):
             say(line)
     say("")
-    say(f"nothing found by: {', '.join(code for code, _ in made.passed()) or 'no check'}")
+    say(f"{plural(len(made.passed()), 'other check')} found nothing; explain CODE says what one looks at")
     if any(finding.severity == "blocker" for finding in findings):
         say("a blocker stands against these answers; change them, or the cluster")
         return None

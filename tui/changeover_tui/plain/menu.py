@@ -75,7 +75,9 @@ def ask(run: RunFolder, prompts: Prompts) -> Deed | None:
     if seen.plan is None or seen.standing is None:
         raise UsageError(f"{run.path}: {seen.broken}")
     where = seen.standing.word
-    options = [Option(value=deed.name, label=deed.label, closed=deed.closed(run, where)) for deed in DEEDS]
+    rows = [Option(value=deed.name, label=deed.label, closed=deed.closed(run, where)) for deed in DEEDS]
+    # That a finished run cannot be paused needs no words; why the old side cannot go does.
+    options = [row for row in rows if not row.closed or row.value in ("rollback", "cleanup")]
     options.append(Option(value=LEAVE, label="leave; an engine that runs goes on"))
     proposed = LEAVE if where == "finished" else next(o.value for o in options if not o.closed)
     try:

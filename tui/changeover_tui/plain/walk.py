@@ -134,6 +134,7 @@ class _Walk:
             back="the first question" if back else "",
         )
         url = prompts.text("REST address of your cluster", environ.get("QDRANT_URL") or "http://localhost:6333")
+        prompts.aid.back = "the address"
         named = "QDRANT_API_KEY" if environ.get("QDRANT_API_KEY") else ""
         key_env = prompts.text("Variable that holds the API key (empty: none, or type the key next)", named)
         if not key_env:

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
         environ,
         generation=options.generation,
         documents=options.documents,
-        scenario=options.scenario or FIRST,
+        scenario=options.scenario or (FIRST if options.auto else _asked(environ)),
         keep=options.keep,
         say=say,
     )
@@ -134,6 +134,18 @@ def _choosing(options: argparse.Namespace, environ: dict[str, str]) -> int:
     return code
 
 
+def _asked(environ: dict[str, str]) -> ScenarioName:
+    """The scenario that a person chooses in prompts, by what each teaches."""
+    from changeover.sandbox.scenarios import SCENARIOS
+    from changeover_tui.plain.prompts import Option, for_terminal
+
+    person = for_terminal(environ)
+    person.aid.at("Each starts a sandbox on this machine: a real core, real texts, an application that searches.")
+    rows = [Option(value=name, label=f"{row.title}: {row.teaches}") for name, row in SCENARIOS.items()]
+    chosen = person.choose("What do you want to see?", rows, FIRST)
+    return next(name for name in SCENARIOS if name == chosen)
+
+
 def _prompts(demo: DemoWorld, environ: dict[str, str]) -> tuple[int, RunFolder | None]:
     """A person walks in prompts; the application is deployed when they ask for the cutover."""
     from changeover_tui.plain import attend, prompts, walk
@@ -184,9 +196,11 @@ def _deploying(demo: DemoWorld, folder: RunFolder, who: Prompts) -> OnReady:
 
     def ready(state: RunState) -> bool:
         nonlocal deployed
-        if step is not None and not attend.cut_over_confirmed(folder, state, step, who, say):
-            say("not cut over; Ctrl+C ends the demo")
-            return False
+        while step is not None and not attend.cut_over_confirmed(folder, state, step, who, say):
+            if who.automatic:
+                return False
+            who.aid.at("The run waits and stays caught up.")
+            who.text("not cut over; Enter asks again, quit ends the demo")
         if not deployed:
             stats = demo.deploy_new()
             deployed = True
