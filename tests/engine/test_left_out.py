@@ -80,3 +80,19 @@ async def test_a_late_write_mends_a_point_that_the_new_side_had_rejected(tmp_pat
     check(cluster, "blue-green")
     assert not ctx.state.conflicts
     close(ctx)
+
+
+async def test_a_point_that_grew_too_large_after_it_was_copied_does_not_keep_the_cutover_shut(tmp_path: Path) -> None:
+    """Its former state is on the new side already, which must not serve it: it is left out, and said so."""
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(30)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    reject(cluster, lambda point_id: point_id == 3)
+    edit(cluster, {i: ("grown" if i == 3 else f"text {i}", 0) for i in range(30)})
+    await catch_up(ctx, ctx.plan.steps[1])
+    await verify(ctx, ctx.plan.steps[3])
+    assert ctx.state.skipped == 1 and 3 not in cluster.collections["target"]
+    obliging(cluster)
+    ctx.ledger.try_skipped_again()
+    await catch_up(ctx, ctx.plan.steps[1])
+    check(cluster, "blue-green")
+    close(ctx)

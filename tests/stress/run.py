@@ -27,10 +27,12 @@ from changeover.plan.model import Access, Plan
 from tests.engine import live
 from tests.engine.small_world import kill_leftovers
 from tests.stress.proxy import Proxy
+from tests.stress.served import Served
 from tests.stress.world import World
 
 MODEL = ModelSpec(provider="sandbox", name="wordllama")
 PATIENCE_S = 150.0
+WHAT = ("kill", "kill", "stop", "pause", "rate", "batch", "streams", "outage", "nothing", "server killed")
 Column = Callable[[list[tuple[dict[str, Any], dict[str, Any]]]], list[Any]]
 
 
@@ -115,9 +117,21 @@ ROUTES: dict[str, Route] = {
 
 
 def stress(
-    url: str, name: str, route: str, environ: dict[str, str], *, seconds: float, seed: int, points: int = 150
+    url: str,
+    name: str,
+    route: str,
+    environ: dict[str, str],
+    *,
+    seconds: float,
+    seed: int,
+    points: int = 150,
+    served: Served | None = None,
+    dead_s: float = 1.0,
 ) -> dict[str, Any]:
-    """Run the route under stress for about so long, finish it in peace, check; returns what happened."""
+    """Run the route under stress for about so long, finish it in peace, check; returns what happened.
+
+    A server that is `served` is killed in the middle of its work, in every run at least once, for at most `dead_s`.
+    """
     kind = ROUTES[route]
     chance = random.Random(seed)
     world, proxy = World(url, name, points=points, seed=seed), Proxy(url, seed)
@@ -126,7 +140,18 @@ def stress(
         run = RunFolder.create(plan, environ, accepted=frozenset({"no-go"} | {f.code for f in plan.findings}))
         world.start()
         proxy.share = 0.04
-        done = _chaos(run, environ, proxy, chance, seconds)
+
+        def server_killed() -> None:
+            if served is not None:
+                with world.held():
+                    served.killed(chance.uniform(0.0, dead_s))
+
+        done = _chaos(run, environ, proxy, chance, seconds / 2, server_killed)
+        if served is not None:
+            done["server killed"] += 1
+            working(run, environ)
+            server_killed()
+        done += _chaos(run, environ, proxy, chance, seconds / 2, server_killed)
         proxy.share, world.pause_s = 0.015, 0.5
         state = _to_the_end(run, environ, world, chance, done)
         proxy.share = 0.0
@@ -162,7 +187,12 @@ def _plan(world: World, proxy: Proxy, kind: Route, environ: dict[str, str]) -> P
 
 
 def _chaos(
-    run: RunFolder, environ: dict[str, str], proxy: Proxy, chance: random.Random, seconds: float
+    run: RunFolder,
+    environ: dict[str, str],
+    proxy: Proxy,
+    chance: random.Random,
+    seconds: float,
+    server_killed: Callable[[], None],
 ) -> Counter[str]:
     """Kills, stops, pauses, other speeds and outages, at random moments; an engine that stopped is started again."""
     did: Counter[str] = Counter()
@@ -170,7 +200,7 @@ def _chaos(
     while time.monotonic() < until:
         pid = working(run, environ)
         time.sleep(chance.uniform(0.3, 1.5))
-        what = chance.choice(["kill", "kill", "stop", "pause", "rate", "batch", "streams", "outage", "nothing"])
+        what = chance.choice(WHAT)
         did[what] += 1
         if what == "kill":
             live.kill(run, pid)
@@ -188,6 +218,8 @@ def _chaos(
             control.ask(run.control, "streams", chance.choice([1, 2, 4]))
         elif what == "outage":
             proxy.outage(chance.uniform(0.5, 3.0))
+        elif what == "server killed":
+            server_killed()
     return did
 
 

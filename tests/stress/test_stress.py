@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from changeover.sandbox.server import start
 from tests.engine import live
 from tests.stress.run import ROUTES, stress
+from tests.stress.served import Sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ SECONDS = 7.0
 @pytest.mark.parametrize("route", [route for route in ROUTES if route not in LEFT_OUT])
 def test_nothing_is_lost_under_stress(route: str, tmp_path: Path) -> None:
     environ = live.environ_for(tmp_path / "runs")
-    with start(ON.get(route, "1.18"), tmp_path / "server") as server:
+    with Sandbox(ON.get(route, "1.18"), tmp_path / "server") as server:
         seed = sum(map(ord, route))
-        found = stress(server.url.rstrip("/"), "stressed", route, environ, seconds=SECONDS, seed=seed)
-    assert found["engines"] > 1 and found["faults"] and found["writes"] > 50
+        found = stress(server.url, "stressed", route, environ, seconds=SECONDS, seed=seed, served=server)
+    assert found["engines"] > 1 and found["faults"] and found["writes"] > 50 and found["did"]["server killed"]

@@ -6,6 +6,8 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -119,6 +121,7 @@ class World:
         self.pause_s = 0.12
         """Between two writes; a machine that is busy with other things needs longer to keep up with them."""
         self._stop, self._paused, self._lock = threading.Event(), threading.Event(), threading.Lock()
+        self._searching = threading.Lock()
         self._threads: list[threading.Thread] = []
         sparse: dict[str, Any] = {"words": {}}
         body = {"vectors": VECTORS, "sparse_vectors": sparse, "optimizers_config": OPTIMIZERS}
@@ -136,7 +139,10 @@ class World:
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
         """One request; fails on anything but success."""
-        answer = self.http.request(method, path, json=body)
+        try:
+            answer = self.http.request(method, path, json=body)
+        except httpx.RemoteProtocolError:  # the connection is that of a server that was killed since
+            answer = self.http.request(method, path, json=body)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
         return answer.json()["result"]
 
@@ -228,6 +234,12 @@ class World:
             with self._lock:
                 self.write_once()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody writes or searches, and nothing is on its way, while the server is away."""
+        with self._lock, self._searching:
+            yield
+
     def pause(self) -> None:
         """No more writes, searches go on."""
         with self._lock:
@@ -262,10 +274,18 @@ class World:
         client = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
         with client:
             while not self._stop.is_set():
-                self.searches += 1
-                if not client.post(f"/collections/{self.alias}/points/query", json=body).is_success:
-                    self.failed += 1
+                with self._searching:
+                    self.searches += 1
+                    if not self._searched(client, body):
+                        self.failed += 1
                 time.sleep(0.05)
+
+    def _searched(self, client: httpx.Client, body: Any) -> bool:
+        path = f"/collections/{self.alias}/points/query"
+        try:
+            return client.post(path, json=body).is_success
+        except httpx.TransportError:  # the connection is that of a server that was killed since
+            return client.post(path, json=body).is_success
 
     def stored(self, collection: str) -> dict[Any, dict[str, Any]]:
         """Every point of a collection with payload and vectors."""

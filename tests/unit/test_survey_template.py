@@ -37,6 +37,7 @@ VALUES = st.recursive(
         ("{title}\n\n{body.text}", "T\n\nB"),
         ("{body.parts}", "one\ntwo\n3"),
         ("{items.name}", "a\nb"),
+        ("{items[].name}|{body.parts[]}|{items[].missing}", "a\nb|one\ntwo\n3|"),
         ("{n} of {none}|{missing}|{body.deep}", "7 of ||"),
         ("{dotted.key}", "D"),
         ("{{title}} {title}", "{title} T"),

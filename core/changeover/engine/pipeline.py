@@ -181,6 +181,7 @@ def write(batch: Batch) -> list[PointId]:
     gone = {*outcome.gone, *outcome.touched}
     ctx.streak.note(ctx, len(outcome.written), rejected)
     known = ctx.ledger.get([batch.page.ids[row] for row in batch.rows])
+    _delete_former(batch, known, [batch.page.ids[row] for row in outcome.rejected])
     entries = []
     for row, basis, there in zip(batch.rows, batch.basis, has, strict=True):
         if row in gone or (batch.base is not None and batch.page.ids[row] not in untouched):
@@ -195,6 +196,16 @@ def write(batch: Batch) -> list[PointId]:
     _say_left_out(ctx, known, entries, {batch.page.ids[row]: reason for row, reason in rejected.items()})
     ctx.meter.add(len(batch.rows))
     return [batch.page.ids[row] for row in outcome.written]
+
+
+def _delete_former(batch: Batch, known: Mapping[PointId, Entry], rejected: list[PointId]) -> None:
+    """What the server rejects now must not be served as it was before; only where nobody but this run has written it."""
+    ctx = batch.ctx
+    if ctx.in_place or ctx.plan.follows or ctx.job.insert_only or batch.base is not None:
+        return
+    former = [point_id for point_id in rejected if point_id in known and known[point_id].mark not in LEFT_OUT]
+    if former:
+        by_ids.delete(ctx, ctx.job.target, former)
 
 
 def _say_left_out(

@@ -44,14 +44,14 @@ def _parts(template: str) -> tuple[tuple[Literal["text", "path"], str], ...]:
 
 
 def _text_at(payload: Any, path: str) -> str:
-    """The text at a dotted path; a key that itself holds dots is found too."""
+    """The text at a dotted path; a key that itself holds dots is found too, and Qdrant's `a[].b` is `a.b`."""
     if isinstance(payload, dict):
         if path in payload:
             return _as_text(payload[path])
         for end in range(len(path) - 1, 0, -1):
             if path[end] == "." and path[:end] in payload:
                 return _text_at(payload[path[:end]], path[end + 1 :])
-        return ""
+        return _text_at(payload, path.replace("[]", "")) if "[]" in path else ""
     if isinstance(payload, list):
         return "\n".join(text for item in payload if (text := _text_at(item, path)))
     return ""
