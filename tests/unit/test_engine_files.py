@@ -9,19 +9,21 @@ import stat
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changeover.engine import control
+from changeover.engine import control, engine
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder, find, runs
 from changeover.engine.journal import Journal, JournalError, Tail, read_all
 from changeover.engine.ledger import Entry, Ledger, LedgerError, Mark
 from changeover.engine.lock import RunLock, holder
+from changeover.engine.state import begin, fold
 from changeover.errors import BlockedError, UsageError
 from changeover.ids import from_key, id_key, successor
 from changeover.plan import file as plan_file
@@ -225,6 +227,35 @@ def test_a_ledger_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> 
         ledger.put(rows)
     assert ledger.get([1]) == {}, "nothing of it is left half-written"
     ledger.close()
+
+
+def test_a_damaged_ledger_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"no database at all, but long enough to be looked at " * 100)
+    with pytest.raises(LedgerError, match=r"not a database; move it away: without it every point is compared anew"):
+        Ledger(path)
+
+
+@pytest.mark.parametrize(
+    ("follows", "cut", "left", "refused"),
+    [
+        ("", False, None, False),
+        ("", True, None, True),
+        ("first", False, None, True),
+        ("first", False, b"", True),
+        ("first", True, b"x", False),
+    ],
+)
+def test_without_its_ledger_no_run_goes_on_that_could_not_tell_the_sides_apart(
+    follows: str, cut: bool, left: bytes | None, refused: bool, tmp_path: Path
+) -> None:
+    made = msgspec.structs.replace(plan("blue-green", slices()), follows=follows)
+    events = [ev.CutOver(at=1.0, detail="done")] if cut else []
+    folder = RunFolder(tmp_path)
+    if left is not None:
+        folder.ledger.write_bytes(left)
+    with pytest.raises(UsageError, match=r"ledger\.sqlite: it is gone") if refused else nullcontext():
+        engine._refuse_lost_ledger(folder, made, fold(begin(made), events))
 
 
 def test_a_ledger_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from changeover.plan.text import as_text, count_line, render
 from changeover.routes import names
 from changeover.routes.build import build
 from changeover.routes.slices import slices
-from changeover.survey.model import Alias, Replica, Rights, Shards, Survey, Vector
+from changeover.survey.model import Alias, Replica, Rights, Shards, Size, Survey, Vector
 from changeover.words import duration
 from tests.unit.surveys import ACCESS, NEW, PROBES, answers, survey
 
@@ -241,6 +241,8 @@ def test_a_batch_keeps_within_strict_mode_and_the_body_limit() -> None:
     assert plan_of(strict).job.batch == 40
     wide = Probes(new_model=ModelProbe(dimension=3072))
     assert plan_of(survey(), probes=wide).job.batch < 256
+    large = survey(size=Size(points=1_000, payload_bytes=1_000_000_000))
+    assert plan_of(large).job.batch == 8, "256 points of a megabyte each would be a page of 256 MB"
     assert plan_of(survey(), answers(limits=Limits(batch=77))).job.batch == 77
 
 

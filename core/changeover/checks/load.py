@@ -8,7 +8,7 @@ from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.decision.route import wanted
 from changeover.plan.estimate import CHARS_PER_TOKEN
-from changeover.routes.job import BYTES_PER_NUMBER, batch_of, strict_batches, usual_batch
+from changeover.routes.job import BYTES_PER_NUMBER, batch_of, payload_of, strict_batches, usual_batch
 from changeover.routes.made import ANCHORS
 from changeover.survey.describe import in_bytes
 from changeover.survey.model import Survey
@@ -24,7 +24,7 @@ SMALL = 25 * 10**6
 def strict_mode_batch(survey: Survey, answers: Answers, probes: Probes) -> Finding | None:
     """Strict mode allows fewer points per request than asked for."""
     least = min(strict_batches(survey), default=None)
-    usual = usual_batch(way.numbers(answers, probes) or None)
+    usual = usual_batch(way.numbers(answers, probes) or None, payload_of(survey))
     asked = answers.limits.batch or usual
     if asked == least:  # the proposal, which keeps within the limit, or somebody who knew it
         asked = usual

@@ -33,7 +33,7 @@ from changeover.engine.pipeline import embed_workers
 from changeover.engine.steps.cutover import WindowEndedError
 from changeover.engine.steps.table import STEPS
 from changeover.engine.throttle import Throttle
-from changeover.errors import ChangeoverError, ExitCode, StoppedError, UnreachableError
+from changeover.errors import ChangeoverError, ExitCode, StoppedError, UnreachableError, UsageError
 from changeover.plan.model import DropCollection, DropVector, Plan
 from changeover.version import __version__
 
@@ -237,6 +237,7 @@ async def _open(
                 raise
             await asyncio.sleep(1.0)
     accepted = folder.path / "accepted.txt"
+    _refuse_lost_ledger(folder, plan, state)
     return Context(
         folder=folder,
         plan=plan,
@@ -252,6 +253,20 @@ async def _open(
         state=state,
         open_encoder=lambda spec: load_encoder(spec, environ),
     )
+
+
+def _refuse_lost_ledger(folder: RunFolder, plan: Plan, state: run_state.RunState) -> None:
+    """Raises UsageError where nothing but the ledger tells what is to be written, deleted or removed."""
+    files = (folder.ledger, folder.ledger.with_name(f"{folder.ledger.name}-wal"))
+    if any(file.exists() and file.stat().st_size for file in files):
+        return
+    if plan.follows or state.cutover is not None:
+        raise UsageError(
+            f"{folder.ledger}: it is gone, and nothing else tells what was written on which side since the cutover;"
+            f" bring it back from a copy, then `changeover resume {folder.name}`"
+        )
+    if state.engines:
+        sys.stderr.write("the ledger is gone: every point is compared and written anew\n")
 
 
 async def _measure(ctx: Context) -> None:

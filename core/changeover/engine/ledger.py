@@ -174,8 +174,10 @@ class Ledger:
             except sqlite3.Error as error:
                 with suppress(sqlite3.Error):
                     shared.db.rollback()
+                damaged = getattr(error, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+                remedy = "move it away: without it every point is compared anew" if damaged else "free disk space"
                 raise LedgerError(
-                    f"{shared.path}: the ledger cannot be used: {error}; free disk space, then `changeover resume`"
+                    f"{shared.path}: the ledger cannot be used: {error}; {remedy}, then `changeover resume`"
                 ) from None
 
     def _key(self, point_id: PointId) -> bytes:

@@ -168,12 +168,18 @@ def new_vector_name(
 
 def batch_of(survey: Survey, answers: Answers, dimension: int) -> int:
     """Points per request: what was asked for, else 256 within 8 MiB; never above strict mode's limits."""
-    return min([answers.limits.batch or usual_batch(dimension), *strict_batches(survey)])
+    return min([answers.limits.batch or usual_batch(dimension, payload_of(survey)), *strict_batches(survey)])
 
 
-def usual_batch(dimension: int | None) -> int:
-    """Points per request where nobody asked for a number: 256, fewer of vectors that are large."""
-    return min(BATCH, max(1, BODY // (dimension * BYTES_PER_NUMBER))) if dimension else BATCH
+def usual_batch(dimension: int | None, payload: int = 0) -> int:
+    """Points per request where nobody asked for a number: 256, fewer of vectors or payloads that are large."""
+    point = (dimension or 0) * BYTES_PER_NUMBER + payload
+    return min(BATCH, max(1, BODY // point)) if point else BATCH
+
+
+def payload_of(survey: Survey) -> int:
+    """Bytes of JSON that the payload of one point has, by the mean of the sample."""
+    return survey.size.payload_bytes // max(1, survey.size.points)
 
 
 def strict_batches(survey: Survey) -> list[int]:
