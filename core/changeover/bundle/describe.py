@@ -37,7 +37,8 @@ def _inside(bundle: Bundle) -> list[str]:
         sampled = plural(len(survey.sample), "sampled point")
         parts.append(f"survey of {survey.asked} (Qdrant {survey.cluster.version}, {sampled})")
     parts.append("answers")
-    measured = [name for name in bundle.probes.__struct_fields__ if getattr(bundle.probes, name) is not None]
+    nothing = (None, ())
+    measured = [name for name in bundle.probes.__struct_fields__ if getattr(bundle.probes, name) not in nothing]
     if measured:
         parts.append(f"what was measured ({', '.join(name.replace('_', ' ') for name in measured)})")
     if bundle.plan is not None:
