@@ -1,110 +1,96 @@
-"""What the application must change, as a unified diff of its query call."""
+"""What the application must change, as a unified diff of its query call: in Python, TypeScript and for curl."""
 
 from __future__ import annotations
 
 import difflib
+from types import ModuleType
 
-from changeover.plan.calls import Call, quoted, searched_after, searched_before
+from changeover.plan import curl, python, typescript
 from changeover.plan.model import CreateTextIndex, Job, Step
+from changeover.plan.searched import after as searched_after
+from changeover.plan.searched import before as searched_before
 from changeover.quality.trials import SearchSetting
 
 WHOLE = 99
 """Lines of context: the call is short enough to show whole."""
+NOTHING = "nothing: the call stays as it is\n"
+LANGUAGES: dict[str, tuple[ModuleType, str, str]] = {
+    "python": (python, "application.py", "#"),
+    "typescript": (typescript, "application.ts", "//"),
+    "curl": (curl, "application.sh", "#"),
+}
+"""Language -> the module that writes it, the name of the file in the diff, the sign of a comment."""
+TAKEN_BACK = "deploy this when the run has ended: it takes the former change back"
 
 
-def diff(job: Job, alias: str = "", *, steps: tuple[Step, ...] = (), setting: SearchSetting | None = None) -> str:
-    """A unified diff in Python for qdrant-client; `alias` is the one that blue-green swaps.
+def diff(
+    job: Job,
+    alias: str = "",
+    *,
+    steps: tuple[Step, ...] = (),
+    setting: SearchSetting | None = None,
+    language: str = "python",
+) -> str:
+    """A unified diff in that language; `alias` is the one that blue-green swaps.
 
     Blue-green behind an alias: a build that speaks both models, deployed before the cutover. In place, and where the
     alias is made by the cutover itself: the call as it is from the cutover on. `setting` are the search parameters to
     use with another quantization.
     """
+    writes, file, comment = LANGUAGES[language]
     field = next((step.request.body["field_name"] for step in steps if isinstance(step, CreateTextIndex)), "")
     old, new = searched_before(job), searched_after(job, setting=setting, text_field=field)
-    before, after = _one(job.name_in_use, old), _one(alias or job.name_in_use, new)
     if old == new:
-        return "nothing: the call stays as it is\n"
-    if not job.makes:
-        note = "deploy this when the run has ended; until then the call works as it is"
-    elif job.mode == "in-place":
-        note = "deploy this at the cutover; until the sweep has ended, write both vectors"
-        if job.make(job.target_vector) is None:
-            note = "deploy this at the cutover; the dense search works before and after it"
-    elif not alias:
-        note = "deploy this before the application starts again: the name is an alias then"
-    elif alias != job.name_in_use:
-        note = f"deploy this right after the cutover, which makes the alias {alias}"
-    elif job.target_vector in job.carry.values() and job.target_vector == job.source_vector:
-        note = "deploy this after the cutover; the dense search works before and after it"
-    else:
-        after = _both(alias, old, new)
-        note = "deploy this before the cutover: it goes with whatever the alias serves"
-    lines = difflib.unified_diff(
-        before.split("\n"), after.split("\n"), "application.py", f"application.py  # {note}", lineterm="", n=WHOLE
-    )
+        return NOTHING
+    name = alias or job.name_in_use
+    before, after = writes.call(job.name_in_use, old), writes.call(name, new)
+    note, speaks_both = _note(job, alias)
+    if speaks_both:
+        after = writes.both(name, old, new)
+    lines = difflib.unified_diff(before, after, file, f"{file}  {comment} {note}", lineterm="", n=WHOLE)
     return "\n".join(lines) + "\n"
+
+
+def elsewhere(
+    job: Job, alias: str = "", *, steps: tuple[Step, ...] = (), setting: SearchSetting | None = None
+) -> dict[str, str]:
+    """The same diff in the languages other than Python."""
+    others = (language for language in LANGUAGES if language != "python")
+    return {language: diff(job, alias, steps=steps, setting=setting, language=language) for language in others}
+
+
+def _note(job: Job, alias: str) -> tuple[str, bool]:
+    """When it is deployed, and whether it is the build that speaks both models."""
+    if not job.makes:
+        return "deploy this when the run has ended; until then the call works as it is", False
+    if job.mode == "in-place":
+        if job.make(job.target_vector) is None:
+            return "deploy this at the cutover; the dense search works before and after it", False
+        return "deploy this at the cutover; until the sweep has ended, write both vectors", False
+    if not alias:
+        return "deploy this before the application starts again: the name is an alias then", False
+    if alias != job.name_in_use:
+        return f"deploy this right after the cutover, which makes the alias {alias}", False
+    if job.target_vector in job.carry.values() and job.target_vector == job.source_vector:
+        return "deploy this after the cutover; the dense search works before and after it", False
+    return "deploy this before the cutover: it goes with whatever the alias serves", True
 
 
 def undone(text: str) -> str:
     """The diff the other way round, for a plan that brings the former state back."""
     swapped = {"+": "-", "-": "+"}
-    lines = [
-        line
-        if line.startswith(("---", "@@")) or line[:1] not in swapped
-        else "+++ application.py  # deploy this when the run has ended: it takes the former change back"
-        if line.startswith("+++")
-        else swapped[line[0]] + line[1:]
-        for line in text.split("\n")
-    ]
+    lines = []
+    for line in text.split("\n"):
+        if line.startswith("+++ "):
+            file = line.split()[1]
+            comment = next((sign for _, name, sign in LANGUAGES.values() if name == file), "#")
+            line = f"+++ {file}  {comment} {TAKEN_BACK}"
+        elif not line.startswith(("---", "@@")) and line[:1] in swapped:
+            line = swapped[line[0]] + line[1:]
+        lines.append(line)
     return "\n".join(lines)
 
 
-def _one(name: str, call: Call) -> str:
-    return "\n".join(
-        [
-            *call.setup,
-            "points = client.query_points(",
-            f"    collection_name={quoted(name)},",
-            *(f"    {line}" for line in call.arguments),
-            "    limit=10,",
-            ").points",
-        ]
-    )
-
-
-def _both(alias: str, old: Call, new: Call) -> str:
-    return "\n".join(
-        [
-            "from qdrant_client.http.exceptions import UnexpectedResponse",
-            *old.setup,
-            *new.setup,
-            "",
-            "",
-            "def by_old(text):",
-            "    return dict(",
-            *(f"        {line}" for line in old.arguments),
-            "    )",
-            "",
-            "",
-            "def by_new(text):",
-            "    return dict(",
-            *(f"        {line}" for line in new.arguments),
-            "    )",
-            "",
-            "",
-            "SIDES = [by_old, by_new]  # the one that fitted last stands first",
-            "",
-            "",
-            "def search(text):",
-            "    for side in list(SIDES):",
-            "        try:",
-            f"            found = client.query_points(collection_name={quoted(alias)}, limit=10, **side(text))",
-            "        except UnexpectedResponse as error:",
-            "            if error.status_code != 400:",
-            "                raise",
-            "            continue  # another dimension or vector name: the other side serves now",
-            "        SIDES.sort(key=lambda other: other is not side)",
-            "        return found.points",
-            '    raise RuntimeError("neither model fits the collection")',
-        ]
-    )
+def all_undone(texts: dict[str, str]) -> dict[str, str]:
+    """Each of the diffs the other way round."""
+    return {language: undone(text) for language, text in texts.items()}

@@ -384,8 +384,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     estimate: Estimate
     application: str
-    """What the application must change, as a unified diff."""
+    """What the application must change, as a unified diff in Python."""
     fingerprint: Fingerprint
+    application_in: dict[str, str] = {}
+    """The same in other languages: typescript, curl."""
     follows: str = ""
     """The run that this one goes on from (the way back, the cleanup): its ledger is where this one's begins."""
     hash: str = ""

@@ -79,6 +79,8 @@ def as_text(plan: pm.Plan) -> str:
         lines += ["", "Findings"]
         lines += [f"  {f.severity:8} {f.code}: {f.title}" for f in plan.findings]
     lines += ["", "What the application must change", *(f"  {row}" for row in plan.application.splitlines())]
+    if plan.application_in:
+        lines.append(f"  The same in {' and '.join(plan.application_in)}: `application_in` in the plan file.")
     return "\n".join([*lines, "", f"hash {plan.hash}"]) + "\n"
 
 

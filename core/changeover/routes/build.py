@@ -11,7 +11,7 @@ from changeover.decision.answers import Answers, RouteName
 from changeover.decision.route import choose
 from changeover.errors import BlockedError
 from changeover.plan import file as plan_file
-from changeover.plan.application import diff
+from changeover.plan.application import diff, elsewhere
 from changeover.plan.drift import fingerprint
 from changeover.plan.estimate import estimate
 from changeover.plan.model import Access, Job, Mode, Plan, Step
@@ -60,6 +60,7 @@ def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probe
             steps=listed,
             estimate=estimate(survey, probes, job, stays_on_disk(survey, answers, mode)),
             application=diff(job, alias, steps=listed, setting=quantization.setting(probes)),
+            application_in=elsewhere(job, alias, steps=listed, setting=quantization.setting(probes)),
             fingerprint=fingerprint(survey, job, alias),
         )
     )

@@ -11,7 +11,7 @@ from changeover.decision.answers import Answers
 from changeover.errors import BlockedError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan import model as plan
-from changeover.plan.application import undone
+from changeover.plan.application import all_undone, undone
 from changeover.quality.trials import SearchSetting
 from changeover.routes.job import source_vector
 from changeover.survey.model import Survey
@@ -88,6 +88,7 @@ def way_back(done: plan.Plan, findings: tuple[Finding, ...] = ()) -> plan.Plan:
         steps=tuple(listed),
         findings=findings,
         application=undone(done.application),
+        application_in=all_undone(done.application_in),
         hash="",
     )
     return plan_file.seal(back)

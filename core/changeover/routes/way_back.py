@@ -12,7 +12,7 @@ from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan import model as plan
-from changeover.plan.application import undone
+from changeover.plan.application import NOTHING, all_undone, undone
 from changeover.version import __version__
 
 LACKING_CODE = "no-old-vector"
@@ -99,6 +99,7 @@ def build(
             steps=tuple(steps),
             estimate=estimate,
             application=undone(done.application),
+            application_in=all_undone(done.application_in),
             fingerprint=fingerprint,
             follows=run,
         )
@@ -203,7 +204,8 @@ def removal(done: plan.Plan, sides: Sides, *, run: str, name: str, snapshot: boo
             findings=(),
             steps=tuple(steps),
             estimate=estimate,
-            application="nothing: the call stays as it is\n",
+            application=NOTHING,
+            application_in={},
             fingerprint=fingerprint,
             follows=run,
             hash="",
