@@ -83,6 +83,17 @@ VERDICTS = {
     ),
 }
 
+SUPPORT = {
+    "bundle": (
+        "Bundle: `changeover bundle RUN` or `bundle COLLECTION` writes one JSON file for a support desk: survey, answers,\n"
+        "what was measured, and of a run its plan, journal and the end of engine.log. Keys are never in it. Hosts, paths of\n"
+        "files and texts of the payload are taken out unless --allow lets them in: texts keep their length, logs and errors\n"
+        "keep what Changeover itself writes. Names of collections, vectors and fields, ids of points and figures stay: the\n"
+        "questions need them. `changeover open` walks the questions, checks and plan on it and connects nowhere; the plan\n"
+        "that it writes runs where the bundle was made, which kept the addresses, and is refused if the collection changed."
+    ),
+}
+
 
 def topics() -> Mapping[str, str]:
     """Topic -> one line, for the list that `explain` prints without a topic. A choice is `question=choice`."""
@@ -92,6 +103,7 @@ def topics() -> Mapping[str, str]:
     found |= KEYS
     found |= {name: text.split(":")[0] for name, text in ROUTES.items()}
     found |= {name: text.split(":")[0] for name, text in VERDICTS.items()}
+    found |= {name: text.split(":")[0] for name, text in SUPPORT.items()}
     found |= {check.code: check.explain.splitlines()[0] for check in CHECKS}
     found |= {f"exit-{int(code)}": meaning for code, meaning in EXIT_MEANING.items()}
     return found
@@ -111,7 +123,7 @@ def explain(name: str) -> str:
 
 
 def _route(name: str) -> str:
-    return ROUTES.get(name, "") or VERDICTS.get(name, "")
+    return ROUTES.get(name, "") or VERDICTS.get(name, "") or SUPPORT.get(name, "")
 
 
 def _check(name: str) -> str:

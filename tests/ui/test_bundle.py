@@ -9,10 +9,11 @@ import pytest
 
 from changeover.bundle.make import Contents, make
 from changeover.bundle.model import Bundle, TakenOut
-from changeover.bundle.offline import BundleWizard, unpacked
+from changeover.bundle.offline import UNMEASURED, BundleWizard, unpacked
 from changeover.engine import journal
 from changeover.plan.file import load
 from changeover.plan.model import Access
+from changeover.version import __version__
 from changeover_tui.app import ChangeoverApp
 from changeover_tui.plain import opened
 from changeover_tui.plain.prompts import Scripted
@@ -22,6 +23,8 @@ from changeover_tui.screens.checks import ChecksScreen
 from changeover_tui.screens.plan import PlanScreen
 from changeover_tui.screens.run import RunScreen
 from changeover_tui.screens.summary import SummaryScreen
+from changeover_tui.widgets.cell import Cell
+from changeover_tui.widgets.evidence import EvidencePane
 from tests.unit import surveys
 
 from .conftest import Check, as_text
@@ -51,7 +54,7 @@ def bundle_of(run: Path | None = None, **changes: object) -> Bundle:
     return msgspec.structs.replace(
         made,
         taken_at="2027-01-15T08:00:00+00:00",
-        versions={"changeover": "0.1.0", "python": "3.11"},
+        versions={"changeover": __version__, "python": "3.11"},
         taken_out=(TakenOut(what="addresses of hosts", count=2), TakenOut(what="texts of sampled points", count=40)),
     )
 
@@ -99,9 +102,14 @@ async def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     app = app_on(bundle_of(answers=surveys.answers(model=None, add_sparse=True), probes=surveys.Probes()), tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
+        said = ""
         while isinstance(app.screen, AskScreen):
+            footer = {binding.binding.action for binding in app.screen.active_bindings.values() if binding.enabled}
+            assert not footer & {"try_it", "try_typed"}
+            said += " ".join(cell.said for cell in app.screen.query_one(EvidencePane).query(Cell))
             await pilot.press("enter")
             await pilot.pause()
+        assert UNMEASURED in " ".join(said.split())
         await settle(pilot)
         assert "not measured, no cluster here: hybrid search on your texts" in " ".join(as_text(app).split())
         assert "t tries it" not in as_text(app)

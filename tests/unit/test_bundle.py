@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changeover.bundle import file as bundle_file
-from changeover.bundle.make import Contents, make
+from changeover.bundle.make import Contents, make, thinned
 from changeover.bundle.model import Allowed, Bundle
-from changeover.bundle.offline import BundleWizard, unpacked
+from changeover.bundle.offline import BundleWizard, opened, unpacked
 from changeover.bundle.phrases import Phrases
 from changeover.bundle.places import filled, keep
 from changeover.bundle.redact import RULES, rule_of, shape_of
@@ -34,7 +34,7 @@ from changeover.wizard import Wizard
 from tests.unit.surveys import NEW, PROBES, answers, survey
 
 KEY = "sk-mark-key-0123456789"
-ENVIRON = {"CLUSTER_KEY": KEY, "OTHER_TOKEN": "mark-other-token"}
+ENVIRON = {"CLUSTER_KEY": KEY, "OTHER_TOKEN": "mark-token-0123", "KEYBOARD": "docs_v1"}
 HOST = "mark-host.acme.example"
 HOSTED = ModelSpec(provider="openai", name="embed-small", url="https://mark-model.acme.example/v1", dimension=384)
 ALL: tuple[frozenset[Allowed], ...] = (frozenset(), frozenset({"hosts"}), frozenset({"payload"}))
@@ -53,6 +53,7 @@ SAYING = (
     "PUT /collections/docs_v1/points?wait=true: Format error in JSON body: invalid value: {} (HTTP 422)",
     "point 17 skipped: openai: HTTP 400: the input '{}' is too long",
     "finished: {}; {}, 12 points in 3.1 s",
+    "{}: see http://mark-other.acme.example/x, 10.77.66.55 and /home/mark-home/it",
     'Traceback (most recent call last)\n  File "/home/mark-home/site-packages/httpx/x.py", line 3, in go\nValueError: {}',
 )
 
@@ -103,7 +104,9 @@ def contents_of(sample: list[dict[str, Any]], said: str) -> Contents:
         ev.StepStarted(at=1.0, step="load"),
         ev.Progress(at=1.5, step="load", done=5, total=10, note=said),
         ev.Skipped(at=2.0, id=17, reason=said),
-        ev.Log(at=2.0, level="warning", text=f"could not reach {HOST} on mark-box with {KEY}: {said}"),
+        ev.Log(
+            at=2.0, level="warning", text=f"could not reach {HOST} on mark-box with {KEY} and mark-token-0123: {said}"
+        ),
         ev.Canary(at=2.0, searches=1, failures=1, p50_ms=1, p95_ms=2, last_error=said),
         ev.StepDone(at=3.0, step="load", detail=said),
         ev.Controlled(at=3.0, number=1, verb="cutover", value=said, refused=said),
@@ -137,12 +140,21 @@ def test_nothing_of_anybodys_is_in_the_bytes(
     bundle, _ = make(contents_of(sample, said), allowed, ENVIRON)
     data = bundle_file.to_json(bundle)
     seen = data.decode() + msgspec.json.encode(msgspec.json.decode(data)).decode()
-    assert KEY not in seen and "mark-other-token" not in seen
+    assert KEY not in seen and "mark-token-0123" not in seen and "docs_v1" in seen
     if "payload" not in allowed:
         for mark in [*(leaf for payload in sample for leaf in leaves(payload)), quoted[:12], "mark-owner"]:
             assert mark not in seen
     if "hosts" not in allowed:
-        for host in (HOST, "mark-model.acme", "mark-peer", "mark-box", "/base", socket.gethostname()):
+        for host in (
+            HOST,
+            "mark-model.acme",
+            "mark-other",
+            "10.77.66.55",
+            "mark-peer",
+            "mark-box",
+            "/base",
+            socket.gethostname(),
+        ):
             assert host not in seen or (host == socket.gethostname() and len(host) < 6)
         assert "mark-home" not in seen
     assert bundle_file.from_json(data, "it") == bundle
@@ -384,6 +396,27 @@ def test_what_was_measured_counts_for_the_answers_that_it_was_measured_for() -> 
     wizard.answer(answers(avoid="none", model=msgspec.structs.replace(NEW, dimension=384), old_model=None))
     assert "text-unproven" in {finding.code for finding in wizard.findings()}
     assert wizard.plan().job.dimension == 384
+
+
+def test_a_bundle_that_breaks_the_walk_is_refused_in_one_line(tmp_path: Path) -> None:
+    bundle = a_bundle()
+    assert bundle.survey is not None
+    survey_ = msgspec.structs.replace(bundle.survey, config={"params": 5})
+    path = tmp_path / "odd.json"
+    path.write_bytes(bundle_file.to_json(bundle_file.seal(msgspec.structs.replace(bundle, survey=survey_))))
+    with pytest.raises(UsageError, match="not a bundle that can be walked"):
+        opened(path)
+    path.write_bytes(bundle_file.to_json(bundle))
+    assert opened(path).findings()
+
+
+def test_a_very_long_journal_loses_figures_and_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [ev.Progress(at=float(n), step="load", done=n) for n in range(300)]
+    log = ev.Log(at=1.0, level="warning", text="x")
+    monkeypatch.setattr("changeover.bundle.make.MOST_JOURNAL", 2_000)
+    kept, notes = thinned([*events, log])
+    assert log in kept and 0 < len(kept) < 60 and "the journal is long" in notes[0]
+    assert thinned([log]) == ((log,), ())
 
 
 def test_a_run_is_unpacked_as_it_stood(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from changeover.bundle.offline import moment
 from changeover.engine import state as run_state
 from changeover.plan.text import purpose
 from changeover.safe_text import clean
+from changeover.version import __version__
 from changeover.words import plural
 
 STAYS = (
@@ -27,6 +28,9 @@ def lines(bundle: Bundle) -> tuple[tuple[str, str], ...]:
         ("never", NEVER),
         ("versions", ", ".join(f"{name} {version}" for name, version in bundle.versions.items())),
     ]
+    made = bundle.versions.get("changeover", "")
+    if made != __version__:
+        rows.append(("note", f"made by changeover {made}, opened by {__version__}: a plan from here may not fit there"))
     return tuple((label, clean(value)) for label, value in (*rows, *(("note", note) for note in bundle.notes)))
 
 
@@ -37,8 +41,9 @@ def _inside(bundle: Bundle) -> list[str]:
         sampled = plural(len(survey.sample), "sampled point")
         parts.append(f"survey of {survey.asked} (Qdrant {survey.cluster.version}, {sampled})")
     parts.append("answers")
-    nothing = (None, ())
-    measured = [name for name in bundle.probes.__struct_fields__ if getattr(bundle.probes, name) not in nothing]
+    measured = [
+        name for name in bundle.probes.__struct_fields__ if name != "quantizations" and getattr(bundle.probes, name)
+    ]
     if measured:
         parts.append(f"what was measured ({', '.join(name.replace('_', ' ') for name in measured)})")
     if bundle.plan is not None:

@@ -55,7 +55,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 def of_run(run: RunFolder) -> Contents:
     """What the folder of a run holds; raises UsageError when it is not one."""
     plan = run.plan()
-    journal, notes = _thinned(read_all(run.journal))
+    journal, notes = thinned(read_all(run.journal))
     accepted = run.path / "accepted.txt"
     return Contents(
         about=run.name,
@@ -133,11 +133,17 @@ def _keys(contents: Contents, environ: Mapping[str, str]) -> set[str]:
     answers, plan = contents.answers, contents.plan
     models = [answers.model, answers.old_model, *((plan.job.model, plan.job.old_model) if plan is not None else ())]
     named = {contents.access.api_key_env, *(model.api_key_env for model in models if model is not None)}
-    found = {value.strip() for name, value in environ.items() if name in named or KEY_NAMES.search(name)}
+    found = {environ[name].strip() for name in named if name is not None and name in environ}
+    found |= {value.strip() for name, value in environ.items() if KEY_NAMES.search(name) and _looks_like_key(value)}
     return {value for value in found if len(value) >= LEAST_KEY}
 
 
-def _thinned(events: Iterable[ev.Event]) -> tuple[tuple[ev.Event, ...], tuple[str, ...]]:
+def _looks_like_key(value: str) -> bool:
+    """A variable whose name sounds like a key may hold a plain word, which could be the name of a collection."""
+    return len(value) >= 2 * LEAST_KEY and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def thinned(events: Iterable[ev.Event]) -> tuple[tuple[ev.Event, ...], tuple[str, ...]]:
     """The journal, of a very long run with fewer of its figures; and a note that says so."""
     whole = tuple(events)
     size = sum(len(ev.encode(event)) for event in whole)

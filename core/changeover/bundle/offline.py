@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from changeover.bundle import file as bundle_file
 from changeover.bundle.model import Bundle
 from changeover.checks.model import Probes
 from changeover.cluster.api import Gateway
@@ -14,7 +15,7 @@ from changeover.decision.answers import Answers
 from changeover.decision.charts import Evidence
 from changeover.embed.model import ModelSpec
 from changeover.engine.folder import RunFolder, write_private
-from changeover.errors import UnreachableError, UsageError
+from changeover.errors import ChangeoverError, UnreachableError, UsageError
 from changeover.plan import file as plan_file
 from changeover.plan.model import Plan
 from changeover.routes.job import same_model
@@ -22,6 +23,7 @@ from changeover.survey.model import Survey
 from changeover.survey.trials.budget import Progress
 from changeover.wizard import Wizard
 
+UNMEASURED = "no cluster here: what was not measured when the bundle was made stays unmeasured"
 NAME = re.compile(r"[\w-]{1,120}")
 """Of a run; anything else in a bundle is no name for a folder."""
 
@@ -75,8 +77,10 @@ class BundleWizard(Wizard):
         return self.probes
 
     def evidence(self, question: str, value: str | None = None) -> Evidence:
-        """What the bundle holds for the question; nothing can be tried."""
-        return msgspec.structs.replace(super().evidence(question, value), untried=(), failed=())
+        """What the bundle holds for the question; what it does not hold cannot be tried here."""
+        found = super().evidence(question, value)
+        stays = (UNMEASURED,) if found.untried or found.failed else ()
+        return msgspec.structs.replace(found, lines=(*found.lines, *stays), untried=(), failed=())
 
     def untried(self) -> tuple[str, ...]:
         """What the answers call for and the bundle does not hold, in words."""
@@ -96,6 +100,21 @@ class BundleWizard(Wizard):
             return survey
         text = msgspec.structs.replace(survey.text, old_model=None, proven=None, proofs=())
         return msgspec.structs.replace(survey, text=text)
+
+
+def opened(path: Path) -> BundleWizard:
+    """The walk on a bundle file; raises UsageError for a file that is none, or that cannot be walked."""
+    bundle = bundle_file.load(path)
+    try:
+        wizard = BundleWizard(bundle)
+        if wizard.survey is not None:
+            wizard.questions()
+            wizard.findings()
+    except ChangeoverError:
+        raise
+    except Exception as error:  # somebody else's file: what does not fit is its fault, whatever it breaks here
+        raise UsageError(f"{path}: not a bundle that can be walked: {type(error).__name__}: {error}") from None
+    return wizard
 
 
 def unpacked(bundle: Bundle, root: Path) -> RunFolder:

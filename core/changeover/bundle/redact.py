@@ -15,7 +15,7 @@ import msgspec
 
 from changeover.bundle.model import Allowed
 from changeover.bundle.phrases import Phrases, without_folders
-from changeover.bundle.places import Places
+from changeover.bundle.places import LOOPBACK, Places
 from changeover.checks import model as checks
 from changeover.decision import answers as said
 from changeover.embed.model import ModelSpec, SparseSpec
@@ -32,6 +32,9 @@ Rule = Callable[["Redactor", Any], Any]
 OFTEN = 10
 """A key of the payload is a field's name when one sampled point in so many has it; else it may be data itself."""
 MODEL_NAME = re.compile(r"[\w.-]{1,60}(/[\w.:-]{1,60})?")
+URL = re.compile(r"\w+://(?:[^\s/@]*@)?(?P<host>[^\s/:?#'\"]+)")
+ADDRESS = re.compile(r"(?<![\w.])(?P<host>\d{1,3}(?:\.\d{1,3}){3})(?![\w.])")
+HOME = re.compile(r"(/home|/Users)/[^/\s:'\"]+")
 LATIN, OTHER, DIGIT, SIGN = "x", "ж", "0", "."
 
 
@@ -70,7 +73,9 @@ class Redactor:
     def words(self, text: str) -> str:
         """Text for people that may quote data."""
         text = self.code(text)
-        return text if "payload" in self.allowed else "\n".join(map(self._phrases.kept, text.split("\n")))
+        if "payload" not in self.allowed:
+            return "\n".join(map(self._phrases.kept, text.split("\n")))
+        return text if "hosts" in self.allowed else self._without_addresses(text)
 
     def code(self, text: str) -> str:
         """Text that names places at most."""
@@ -163,6 +168,16 @@ class Redactor:
             known = lease.read({lease.KEY: value})
             return None if known is None else msgspec.to_builtins(self._lease(known))
         return self._open(value) if "payload" in self.allowed else self._values(value)
+
+    def _without_addresses(self, text: str) -> str:
+        """Text that was let in, without the hosts of URLs, IP addresses and home folders that nobody knew of."""
+
+        def stand_in(found: re.Match[str]) -> str:
+            host = found["host"]
+            known = host in LOOPBACK or host.endswith(".invalid")
+            return found[0] if known else found[0].replace(host, self.places.host(host, "host"))
+
+        return HOME.sub(r"\1/user", ADDRESS.sub(stand_in, URL.sub(stand_in, text)))
 
     def _lease(self, known: lease.Lease) -> lease.Lease:
         place = known.place if "hosts" in self.allowed else ""

@@ -55,9 +55,13 @@ def walk(wizard: BundleWizard, prompts: Prompts, say: Say) -> int:
 def _planned(runner: asyncio.Runner, wizard: BundleWizard, prompts: Prompts, say: Say) -> int:
     """Questions, checks and plan until a plan is written or the person leaves."""
     returning = False
+
+    def nothing_here(question: str, answer: str) -> None:
+        say(f"{wizard.offline}; nothing can be tried")
+
     while True:
         try:
-            questions.ask_all(wizard, prompts, say, from_the_last=returning)
+            questions.ask_all(wizard, prompts, say, attempt=nothing_here, from_the_last=returning)
             verdict = judge.check(runner, wizard, prompts, say)
         except BackError:
             returning = True

@@ -117,7 +117,7 @@ class PlanScreen(WizardScreen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """On a bundle the plan is saved, and nothing can be started."""
-        if action in ("accept", "hand_over"):
+        if action in ("accept", "save", "hand_over"):
             return (action == "hand_over") == bool(self._wizard.offline)
         return True
 

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Open the screens, or walk in lines; with -o make the plan without asking. Connects nowhere."""
-    from changeover.bundle.file import load
-    from changeover.bundle.offline import BundleWizard
+    from changeover.bundle.offline import opened as open_bundle
 
-    bundle = load(Path(options.bundle))
-    wizard = BundleWizard(bundle)
+    wizard = open_bundle(Path(options.bundle))
     _answer(wizard, options)
     if options.output:
         return _headless(wizard, options.output)
