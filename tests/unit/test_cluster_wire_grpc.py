@@ -16,7 +16,7 @@ from qdrant_client import grpc as messages
 
 from changeover.cluster.address import resolve
 from changeover.cluster.connect import open_wire
-from changeover.cluster.errors import Action, ClusterError
+from changeover.cluster.errors import Action, ClusterError, NeedsRestError
 from changeover.cluster.grpc_messages import packed
 from changeover.cluster.wire_grpc import GrpcPage, GrpcWire
 from changeover.plan.model import Access
@@ -191,7 +191,7 @@ def test_an_integer_that_grpc_turned_into_a_float_is_not_written_back(service: S
     page = wire.scroll("docs", start=None, limit=2)
     assert [page.payload(i)["x"] for i in range(2)] == [[float(2**63 + 2**20)], 1e30]
     wire.upsert("docs", page, [1], {})
-    with pytest.raises(ClusterError, match="REST") as caught:
+    with pytest.raises(NeedsRestError, match="gRPC cannot carry") as caught:
         wire.upsert("docs", page, [0, 1], {})
     assert caught.value.action is Action.STOP
 

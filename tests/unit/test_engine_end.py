@@ -14,11 +14,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover.cluster.errors import NeedsRestError
 from changeover.engine import control, engine
 from changeover.engine import events as ev
 from changeover.engine.context import Context
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal, JournalError
+from changeover.engine.state import begin
 from changeover.errors import ExitCode, StoppedError, UnreachableError
 from changeover.plan import file as plan_file
 from changeover.plan import model as pm
@@ -186,3 +188,41 @@ def test_what_cannot_be_opened_is_said_although_the_journal_is_full(
     assert ended(folder, monkeypatch, lambda ctx: None, opening=away) == ExitCode.UNREACHABLE
     told = capsys.readouterr().err
     assert "127.0.0.1:1 does not answer" in told and "No space left" in told
+
+
+def test_a_payload_that_grpc_cannot_carry_lets_the_run_go_on_over_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One large number among millions of points, in no sample: the run is neither stuck nor rounds it."""
+    folder, loads = made(tmp_path), list[bool]()
+
+    def work(ctx: Context) -> None:
+        loads.append(folder.over_rest.exists())
+        if len(loads) == 1:
+            raise NeedsRestError("the payload of point 7 holds a number beyond 2^63")
+        ctx.throttle.stop()
+        ctx.throttle.admit(1)
+
+    assert ended(folder, monkeypatch, work) == ExitCode.STOPPED
+    assert loads == [False, True] and folder.state().engines == 2
+    assert any("going on over REST" in text for _, _, text in folder.state().log)
+
+
+async def test_an_engine_that_is_to_use_rest_opens_no_grpc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, ports = made(tmp_path), list[int | None]()
+
+    async def gateway(access: pm.Access, environ: Any) -> Any:
+        return fakes.MemoryCluster()
+
+    monkeypatch.setattr("changeover.cluster.connect.open_gateway", gateway)
+    monkeypatch.setattr("changeover.cluster.connect.open_wire", lambda access, *_: ports.append(access.grpc_port))
+    plan = folder.plan()
+    plan = msgspec.structs.replace(plan, job=msgspec.structs.replace(plan.job, access=pm.Access(url="u", grpc_port=6)))
+    for there in (False, True):
+        if there:
+            folder.over_rest.touch()
+        journal = Journal(folder.journal)
+        ctx = await engine._open(folder, plan, journal, {}, begin(plan))
+        ctx.ledger.close()
+        journal.close()
+    assert ports == [6, None]

@@ -54,6 +54,13 @@ class ClusterError(ChangeoverError):
         self.exit_code = ExitCode.UNREACHABLE if action in (Action.RETRY, Action.STOP) else ExitCode.BUG
 
 
+class NeedsRestError(ClusterError):
+    """A payload holds a number that gRPC cannot carry; REST can."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Action.STOP)
+
+
 class Rule(NamedTuple):
     """One row of the table: status (None: any) and pattern of the text -> action."""
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from changeover.cluster.address import Address
 from changeover.cluster.api import Column, Filter, Page
-from changeover.cluster.errors import Action, ClusterError, from_grpc, wait_timeout
+from changeover.cluster.errors import Action, ClusterError, NeedsRestError, from_grpc, wait_timeout
 from changeover.cluster.grpc_messages import filter_of, id_of, make_unnamed, payload_json, point_id, put, vector_json
 from changeover.survey.model import PointId, ShardKey
 
@@ -220,10 +220,9 @@ class GrpcWire:
         if not rows:
             return
         if doubtful := page.doubtful & set(rows):
-            raise ClusterError(
-                f"the payload of point {page.ids[min(doubtful)]} holds a number beyond 2^63, which gRPC cannot carry "
-                "as an integer; copy over REST (leave --grpc-port out)",
-                Action.STOP,
+            raise NeedsRestError(
+                f"the payload of point {page.ids[min(doubtful)]} holds a number beyond 2^63, which gRPC cannot carry"
+                " as an integer"
             )
         ids = [page.ids[row] for row in rows]
         fresh = rows_with(new, ids)

@@ -16,13 +16,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, cast
 
+import msgspec
+
+from changeover.cluster.errors import NeedsRestError
 from changeover.engine import backlog, control
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.canary import CanaryTask, teach
 from changeover.engine.context import Context
 from changeover.engine.desk import Desk
-from changeover.engine.folder import RunFolder
+from changeover.engine.folder import RunFolder, write_private
 from changeover.engine.journal import Journal, read_all
 from changeover.engine.lease import Keeper
 from changeover.engine.ledger import Ledger
@@ -61,13 +64,16 @@ def run(folder: RunFolder, environ: Mapping[str, str]) -> ExitCode:
     lock.acquire()
     journal = Journal(folder.journal)
     try:
-        return asyncio.run(_run(folder, plan, journal, dict(environ), asked))
+        while (code := asyncio.run(_run(folder, plan, journal, dict(environ), asked))) is None:
+            pass
+        return code
     finally:
         journal.close()
         lock.release()
 
 
-async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], asked: int) -> ExitCode:
+async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[str, str], asked: int) -> ExitCode | None:
+    """None: begin anew, over REST."""
     state = run_state.fold(run_state.begin(plan), read_all(folder.journal))
     if state.status == "finished":
         return ExitCode.DONE
@@ -81,6 +87,10 @@ async def _run(folder: RunFolder, plan: Plan, journal: Journal, environ: dict[st
     asyncio.get_running_loop().set_default_executor(pool)
     try:
         return await _work(ctx, tasks)
+    except NeedsRestError as error:
+        ctx.log(f"{error}: going on over REST", "warning")
+        write_private(folder.over_rest, b"")
+        return None
     except StoppedError as stopped:
         return _stopped(ctx.emit, ctx.clock(), str(stopped), ExitCode.STOPPED)
     except ChangeoverError as error:
@@ -226,6 +236,8 @@ async def _open(
     from changeover.embed.protocol import load_encoder
 
     access, job = plan.job.access, plan.job
+    if folder.over_rest.exists():
+        access = msgspec.structs.replace(access, grpc_port=None)
     until = time.monotonic() + OPENING_S
     while True:
         try:

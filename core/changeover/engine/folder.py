@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "snapshot.json"
 
     @property
+    def over_rest(self) -> Path:
+        """There when a payload was met that gRPC cannot carry: from then on the run uses REST."""
+        return self.path / "over-rest"
+
+    @property
     def lock(self) -> Path:
         """Locked by the one engine that works on the run."""
         return self.path / "lock"
