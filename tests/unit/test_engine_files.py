@@ -119,6 +119,27 @@ def test_requests_are_numbered_and_rubbish_is_passed_over(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_disk_that_is_full_at_the_start_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, full = os.open, set[str]()
+
+    def no_room(path: object, *given: int) -> int:
+        if Path(str(path)).name in full:
+            raise OSError(28, "No space left on device")
+        return opened(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", no_room)
+    full.add("lock.pid")
+    lock = RunLock(tmp_path / "lock")
+    lock.acquire()
+    assert holder(tmp_path / "lock") == 0, "held, by whom is not known"
+    lock.release()
+    full |= {"lock", "journal.jsonl"}
+    with pytest.raises(UsageError, match=r"lock: cannot be opened: No space left on device"):
+        lock.acquire()
+    with pytest.raises(JournalError, match=r"cannot open the journal: No space left on device"):
+        Journal(tmp_path / "journal.jsonl")
+
+
 def test_one_engine_per_run_and_the_lock_dies_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     assert holder(path) is None

@@ -62,7 +62,11 @@ def run(folder: RunFolder, environ: Mapping[str, str]) -> ExitCode:
     lock = RunLock(folder.lock)
     asked = control.count(folder.control)  # before the lock: who sees it held may ask for something
     lock.acquire()
-    journal = Journal(folder.journal)
+    try:
+        journal = Journal(folder.journal)
+    except ChangeoverError:
+        lock.release()
+        raise
     try:
         while (code := asyncio.run(_run(folder, plan, journal, dict(environ), asked))) is None:
             pass

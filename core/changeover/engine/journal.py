@@ -27,7 +27,10 @@ class Journal:
         self._lock = Lock()
         self._torn = False
         _cut_torn_tail(path)
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise JournalError(f"{path}: cannot open the journal: {error.strerror}") from None
 
     def write(self, event: ev.Event) -> None:
         """Append one event; raises JournalError."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from changeover.errors import BlockedError
+from changeover.errors import BlockedError, UsageError
 
 if sys.platform == "win32":
     import msvcrt
@@ -45,7 +46,10 @@ class RunLock:
 
     def acquire(self) -> None:
         """Take the lock and write our pid beside it; raises BlockedError when another engine holds it."""
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot be opened: {error.strerror}") from None
         # Somebody who only looks (`holder`) has the lock for a moment: that is no other engine.
         for _ in range(10):
             if _try_lock(self._fd):
@@ -55,9 +59,10 @@ class RunLock:
             os.close(self._fd)
             self._fd = -1
             raise BlockedError(f"another engine is already working on this run ({self._path.parent.name})")
-        descriptor = os.open(self._path.with_suffix(".pid"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(str(os.getpid()))
+        with suppress(OSError):  # a full disk: the lock is held all the same
+            descriptor = os.open(self._path.with_suffix(".pid"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as out:
+                out.write(str(os.getpid()))
 
     def release(self) -> None:
         """Give the lock back."""
