@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.pilot import Pilot
 
+from changeover.checks.model import Probes
 from changeover.decision.answers import Answers
 from changeover.decision.charts import Bar, Chart
 from changeover.errors import StoppedError, UnreachableError
@@ -21,6 +23,7 @@ from changeover.wizard import Wizard
 from changeover_tui.plain import walk
 from changeover_tui.plain.prompts import Numbered
 from changeover_tui.screens.ask import AskScreen
+from changeover_tui.screens.checks import ChecksScreen
 from changeover_tui.widgets import chart as charts
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.evidence import EvidencePane
@@ -34,6 +37,7 @@ CUTS = tuple(
     for size, many in ((192, (0.92, 0.81, 0.97)), (128, (0.81, 0.68, 0.92)), (64, (0.6, 0.41, 0.74)))
     for method, kept in zip(("leading", "random", "pca"), many, strict=True)
 )
+WORSE = tuple(msgspec.structs.replace(cut, ndcg_kept=cut.overlap - 0.1) for cut in CUTS)
 CUT = DimensionsTrial(vector="text", full=256, sampled=2000, queries=300, cuts=CUTS, gap=0.143, matryoshka=True)
 
 
@@ -221,6 +225,31 @@ async def test_the_marked_choice_decides_what_is_shown_and_tried(trying: Trying)
         await pilot.pause()
         assert "64 PCA" not in said(pilot)
         assert "Enter takes what is proposed" in as_text(pilot.app)
+
+
+@each_size
+async def test_checks_show_figures_as_they_come_and_beside_their_finding(
+    size: Size, check: Check, trying: Trying, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def probed(*_: Any) -> Probes:
+        return fakes.PROBES
+
+    monkeypatch.setattr("changeover.survey.probe.take_probes", probed)
+    given = fakes.said(fakes.answers(), avoid="dimensions", target__reduction="leading", queries__file="q.jsonl")
+    trying.wizard.answer(given)
+    trying.found = msgspec.structs.replace(CUT, cuts=WORSE, matryoshka=False, gap=0.004)
+    async with showing(None, size) as pilot:
+        await pilot.app.push_screen(ChecksScreen(trying.wizard, set()))
+        for _ in range(4):
+            await pilot.pause()
+        await check(pilot.app, "checks/measuring")
+        assert "192 leading" in said(pilot)
+        trying.go.set()
+        await settle(pilot)
+        await pilot.press("down")
+        await settle(pilot)
+        await check(pilot.app, "checks/with-figures")
+        assert "64 leading" in said(pilot)
 
 
 def test_plain_prompts_try_too(trying: Trying, monkeypatch: pytest.MonkeyPatch) -> None:

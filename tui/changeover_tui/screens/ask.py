@@ -20,7 +20,7 @@ from changeover_tui.widgets import tree_map
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.choice_list import ChoiceList, Row
 from changeover_tui.widgets.enter import Field
-from changeover_tui.widgets.evidence import NOTHING, EvidencePane, Part, under_way
+from changeover_tui.widgets.evidence import NOTHING, TICK_S, EvidencePane, Part, under_way
 from changeover_tui.words import hang, one_line, refusal
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ FIELD_LINES = 3
 LEAST_WHY = 3
 LEAST_LIST = 3
 MORE = " … F1"
-TICK_S = 0.25
-"""Seconds between two looks at a trial."""
 
 
 class AskScreen(WizardScreen[None]):

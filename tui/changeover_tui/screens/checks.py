@@ -7,18 +7,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
+from changeover.decision import charts
 from changeover.errors import ChangeoverError
+from changeover.survey.trials.pace import Pace
 from changeover_tui import messages
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.enter import Field, Rows
+from changeover_tui.widgets.evidence import TICK_S, EvidencePane, under_way
 from changeover_tui.words import clean, hang, one_line, plural, trying
 
 if TYPE_CHECKING:
@@ -69,19 +72,21 @@ class ChecksScreen(WizardScreen[None]):
         self._trials: asyncio.Task[object] | None = None
         """Trials that go on now."""
         self._skipped = False
+        self._pace = Pace()
+        """How far the measurement is that goes on now."""
 
     def body(self) -> Iterable[Widget]:
         yield Cell("Measuring …", id="count", classes="heading")
         with Horizontal(id="checks"):
             yield Rows(id="findings", markup=False)
-            yield VerticalScroll(Cell("", id="detail"), id="detail-pane", classes="pane")
+            yield EvidencePane(id="detail-pane")
         yield Field(id="acknowledge")
 
     def on_mount(self) -> None:
         """Measure what is not measured yet, then list."""
-        self.query_one("#detail-pane").border_title = "the marked one"
         self.query_one("#acknowledge").display = False
         self.query_one(OptionList).focus()
+        self._ticking = self.set_interval(TICK_S, self._show_so_far, pause=True)
         self.in_background(self._measure(again=False), "measure")
 
     def topic(self) -> str:
@@ -116,7 +121,8 @@ class ChecksScreen(WizardScreen[None]):
         return True
 
     async def _measure(self, *, again: bool) -> None:
-        self._ready, self._measuring = False, True
+        self._ready, self._measuring, self._pace = False, True, Pace()
+        self._ticking.resume()
         self.query_one("#count", Cell).say("Measuring …")
         self.refresh_bindings()
         try:
@@ -126,6 +132,7 @@ class ChecksScreen(WizardScreen[None]):
             raise
         finally:
             self._measuring = False
+            self._ticking.pause()
         self._list()
 
     async def _measured(self, *, again: bool) -> None:
@@ -157,6 +164,17 @@ class ChecksScreen(WizardScreen[None]):
         if self.is_running:
             skip = ". x skips it, esc goes back." if total else ""
             self.tell(trying(done, total, words) + skip)
+            new = words != self._pace.words
+            self._pace.tell(done, total, words)
+            if new:
+                self._show_so_far()
+
+    def _show_so_far(self) -> None:
+        """What is being measured, and the figures that there are already."""
+        if self._measuring and self._pace.words:
+            pane = self.query_one(EvidencePane)
+            pane.border_title = "measured so far"
+            pane.show(under_way(self._pace, pane.room), (), (), self._wizard.so_far())
 
     def _list(self) -> None:
         found = self._wizard.findings()
@@ -226,18 +244,21 @@ class ChecksScreen(WizardScreen[None]):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         finding = self._findings[event.option_index] if event.option_index < len(self._findings) else None
-        detail = self.query_one("#detail", Cell)
+        pane = self.query_one(EvidencePane)
         if finding is None:
-            index = event.option_index - len(self._findings)
-            code, looks_at = self._passed[index]
-            detail.say(f"{code}\n\nLooked at: {clean(looks_at)}.\n\nNothing speaks against your answers here.")
-            return
-        parts: list[str | tuple[str, str]] = [(f"{clean(finding.title)}\n", "bold")]
-        for name, words in PARTS:
-            if text := getattr(finding, name):
-                parts += [(f"\n{words}: ", "$foreground-muted"), f"{clean(text)}\n"]
-        detail.say(Content.assemble(*parts))
-        self.query_one("#detail-pane").scroll_home(animate=False)
+            code, looks_at = self._passed[event.option_index - len(self._findings)]
+            nothing = f"Looked at: {clean(looks_at)}.\n\nNothing speaks against your answers here."
+            said = Content(f"{code}\n\n{nothing}")
+        else:
+            code = finding.code
+            parts: list[str | tuple[str, str]] = [(clean(finding.title), "bold")]
+            for name, words in PARTS:
+                if text := getattr(finding, name):
+                    parts += [(f"\n\n{words}: ", "$foreground-muted"), clean(text)]
+            said = Content.assemble(*parts)
+        pane.border_title = "the marked one"
+        pane.show([said], (), (), charts.drawn(charts.FINDINGS.get(code, ()), self._wizard.probes))
+        pane.scroll_home(animate=False)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

@@ -17,6 +17,8 @@ from changeover_tui.words import bar, duration, hang, percent
 
 Part = str | Content | tuple[str, str]
 LEAST = 20
+TICK_S = 0.25
+"""Seconds between two looks at what is being measured."""
 NOTHING = "Nothing was measured for this question."
 
 
@@ -54,11 +56,12 @@ class EvidencePane(VerticalScroll):
         width = self.room
         now, lines, offers, charts = self._shown
         said = [hang(part, 0, width) if isinstance(part, str) else part for part in now]
-        self._now.say(Content.assemble(*_apart(said, "\n"), "\n") if said else "")
         blocks: list[Part] = [draw(chart, width) for chart in charts]
         if lines:
             blocks.append("\n".join(hang(f"{glyph('bullet')} {line}", 2, width, 0) for line in lines))
         blocks += [hang(offer, 0, width) for offer in offers]
+        gap = ["\n"] if blocks else []
+        self._now.say(Content.assemble(*_apart(said, "\n"), *gap) if said else "")
         self._text.say(Content.assemble(*_apart(blocks, "\n\n")))
 
 
