@@ -21,6 +21,7 @@ from changeover_tui.cli import main
 from changeover_tui.player import SPEEDS, Player
 from changeover_tui.screens.run import RunScreen
 from changeover_tui.screens.start import StartScreen
+from changeover_tui.screens.summary import SummaryScreen
 from changeover_tui.widgets import run_text
 from tests.unit import journals
 
@@ -72,6 +73,19 @@ async def test_what_only_watches_asks_for_nothing(
         assert ("cannot be written by you" in shown) == locked
         footer = shown.splitlines()[-1]
         assert not any(word in footer for word in ("Pause", "Cutover", "Stop", "Compare"))
+
+
+async def test_who_only_watches_cannot_go_back_nor_vote(run: RunFolder) -> None:
+    finished(run)
+    before = sorted(path.name for path in run.path.iterdir())
+    async with showing(RunScreen(run, read_only=True), (80, 24)) as pilot:
+        await pilot.press("g", "x", "enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, SummaryScreen)
+        await pilot.press("g", "x", "v")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, SummaryScreen)
+        assert sorted(path.name for path in run.path.iterdir()) == before
 
 
 def test_a_folder_is_writable_when_a_request_can_be_written(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

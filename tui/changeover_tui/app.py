@@ -79,7 +79,8 @@ class ChangeoverApp(Frame):
         self._start: Start = start
         self._bundle = bundle
         self._run = run
-        self._read_only = read_only
+        self.read_only = read_only
+        """Nobody asks an engine for anything from here."""
         self._replay = replay
         self._make_wizard = make_wizard
         self._open_demo = open_demo
@@ -237,7 +238,7 @@ class ChangeoverApp(Frame):
 
         try:
             replay, self._replay = self._replay, False
-            screen = RunScreen(run, just_started=just_started, read_only=self._read_only, replay=replay)
+            screen = RunScreen(run, just_started=just_started, read_only=self.read_only, replay=replay)
         except ChangeoverError as error:
             self.subject.fail(error)
             return

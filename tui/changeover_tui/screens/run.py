@@ -337,11 +337,13 @@ class RunScreen(RunAsks):
             return
         self._player, self._shown = Player(replay), None
         self._player.play_or_pause()
+        self.add_class("-replay")
         self._show_moment()
 
     def action_end(self) -> None:
         """Back to how it stands now."""
         self._player = None
+        self.remove_class("-replay")
         self.query_one("#slider", Cell).say("")
         state = self.feed.state
         self.lower.begin_anew(state.log, state.started_at or 0.0)

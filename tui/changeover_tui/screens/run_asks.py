@@ -278,7 +278,7 @@ class RunAsks(WizardScreen[None]):
         """What came out."""
         from changeover_tui.screens.summary import SummaryScreen
 
-        self.app.push_screen(SummaryScreen(self.feed))
+        self.app.push_screen(SummaryScreen(self.feed, only_watches=self.only_watches))
 
     def action_quit(self) -> None:
         """Detach; say what goes on."""

@@ -125,8 +125,8 @@ class StartScreen(WizardScreen[None]):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only a run that stopped can be started again."""
-        return action != "resume_run" or self._resumable is not None
+        """Only a run that stopped can be started again, and not by who only watches."""
+        return action != "resume_run" or (self._resumable is not None and not self.wizard_app.read_only)
 
     @property
     def _resumable(self) -> Seen | None:

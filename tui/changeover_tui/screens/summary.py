@@ -36,9 +36,10 @@ class SummaryScreen(WizardScreen[None]):
     HINT = "g goes back, x removes the old side: each says first what it means. esc: the run."
     BINDINGS = bindings("summary")
 
-    def __init__(self, feed: RunFeed) -> None:
+    def __init__(self, feed: RunFeed, *, only_watches: bool = False) -> None:
         super().__init__()
         self._feed = feed
+        self._only_watches = only_watches
         self._back = BackFeed(feed)
         self._timer: Timer | None = None
 
@@ -51,7 +52,7 @@ class SummaryScreen(WizardScreen[None]):
     def on_mount(self) -> None:
         """The way back is counted down while it is open."""
         self._timer = self.set_interval(LOOK_S, self._show)
-        if self.wizard_app.offline:
+        if self.wizard_app.offline or self._only_watches:
             self.tell("q leaves; esc goes back to the run.")
 
     def on_screen_suspend(self) -> None:
@@ -92,6 +93,8 @@ class SummaryScreen(WizardScreen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Going back and cleaning up belong to a run that has cut over; in a bundle there is no side to ask at all."""
+        if self._only_watches and action in ("go_back", "clean_up", "compare"):
+            return False
         if action in ("go_back", "clean_up"):
             return not self.wizard_app.offline and after_words.offered(self._feed.plan, self._feed.state)
         return not (self.wizard_app.offline and action in ("copy", "compare"))
