@@ -310,6 +310,12 @@ def test_a_stop_that_was_asked_of_an_earlier_engine_stops_no_later_one(
     assert bool(ctx.state.asked[-1].refused) is not stops
 
 
+def test_a_cutover_is_not_left_without_an_answer_by_a_pause(tmp_path: Path) -> None:
+    """A paused run looks at nothing, so that it would be taken up long after it was asked for."""
+    ctx = asked(tmp_path, ("pause",), ("cutover", "app"))
+    assert "the run is paused" in ctx.state.asked[-1].refused
+
+
 def test_a_request_that_a_crash_left_unanswered_is_taken_up_although_later_ones_were_answered(tmp_path: Path) -> None:
     answered = ev.Controlled(at=1.0, number=2, verb="rate", value=5)
     ctx = asked(tmp_path, ("batch", 7), ("rate", 5), ("streams", 1), before=(answered,))

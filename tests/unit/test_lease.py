@@ -188,6 +188,19 @@ async def test_an_engine_whose_lease_was_taken_stops_and_leaves_the_lease_alone(
     assert (server.lease.run, server.lease.ended) == ("r2", None)
 
 
+async def test_a_beat_that_is_refused_once_is_not_the_last_one() -> None:
+    """The server's disk was full for a moment; another machine must not take the lease over because of that."""
+    server, time, enough = Server(), Time(), asyncio.Event()
+    mine = keeper(server, "r1", time)
+    await mine.take()
+    server.fails = [ClusterError("No space left on device", Action.STOP, status=500)]
+    time.meanwhile = lambda: enough.set() if server.lease.beat >= 3 else None
+    keeping = asyncio.create_task(mine.keep())
+    await asyncio.wait_for(enough.wait(), 5)
+    keeping.cancel()
+    assert mine.held and not server.fails
+
+
 async def test_a_key_that_may_not_write_metadata_goes_on_without() -> None:
     server, said = Server(), list[str]()
     mine = keeper(server, "r1", Time(), said)

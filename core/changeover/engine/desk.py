@@ -72,6 +72,8 @@ class Desk:
                 known = asked.value in ACCEPTED_LATER
                 named = " and ".join(ACCEPTED_LATER)
                 self.answer(asked, "" if known else f"only {named} can be accepted while a run goes on")
+            case "cutover" if throttle.paused:
+                self.answer(asked, "the run is paused: let it go on first, so that it catches up")
             case "cutover":
                 if not any(s.kind == "await-cutover" and s.status == "running" for s in self._ctx.state.steps):
                     self.answer(asked, "not ready yet: the run waits for the cutover after verification")

@@ -88,10 +88,10 @@ class Keeper:
                     self.held = False
                     raise StoppedError(f"{_taken(self._collection, found)}; this one stops")
                 await self._write()
-            except ClusterError as error:
-                if error.action is not Action.RETRY:
-                    # The collection may be gone by the plan itself; anything else shows in the step at work.
-                    self.held = False
+            except ClusterError:
+                # Refused now, perhaps not the next time (a full disk); the collection may be gone by the plan itself.
+                # What is really wrong shows in the step at work.
+                continue
         await asyncio.Event().wait()
 
     async def release(self) -> None:

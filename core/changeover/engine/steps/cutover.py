@@ -76,6 +76,9 @@ async def _verify_lost(ctx: Context) -> None:
     step = next((step for step in ctx.plan.steps if isinstance(step, Verify)), None)
     if ctx.in_place or step is None:
         return
+    now = await look(ctx, ctx.job.target)
+    if now is None or not now.quiet:  # with `prevent_unoptimized` points are not to be seen until they are indexed
+        return
     short = await lost(ctx)
     if short:
         words = f"{short:,} points that were written to {ctx.job.target} are not there any more: verifying it anew"
