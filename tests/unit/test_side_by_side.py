@@ -44,7 +44,7 @@ from changeover.side_by_side.comparison import Comparison
 from changeover.side_by_side.excerpt import Excerpt, Reader
 from changeover.side_by_side.model import Answer, query_of
 from changeover.side_by_side.ranks import Found, Held, move, rankings
-from changeover.side_by_side.sides import Side, not_there, sides_of, subject, unnamed_model
+from changeover.side_by_side.sides import Side, not_there, run_about, sides_of, subject, unnamed_model
 from tests.unit import journals
 
 OLD, NEW = ModelSpec(provider="sandbox", name="wordllama"), ModelSpec(provider="sandbox", name="minilm")
@@ -152,6 +152,22 @@ def test_a_way_back_is_compared_as_the_run_that_it_follows(tmp_path: Path) -> No
 # Ranks
 
 lists = st.lists(st.integers(0, 15), max_size=10, unique=True)
+
+
+def test_a_collection_or_alias_stands_for_its_newest_run(tmp_path: Path) -> None:
+    environ = {"CHANGEOVER_RUNS": str(tmp_path)}
+    for number, name in enumerate(("older", "newer")):
+        made = RunFolder.create(plan_of((TEXT,), target_vector="new", name_in_use="docs"), {}, tmp_path / name)
+        os.utime(made.path / "plan.json", (number, number))
+    job = made.plan().job
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "plan.json").write_text("{", "utf-8")
+    for name in ("docs", job.source, job.target):
+        assert run_about(name, environ).name == "newer"
+    assert run_about("older", environ).name == "older", "the name of a run goes before"
+    with pytest.raises(UsageError, match="tickets: no run and no collection of a run"):
+        run_about("tickets", environ)
 
 
 def ranked(old: Sequence[int], new: Sequence[int], held: dict[Any, Held] | None = None) -> Answer:

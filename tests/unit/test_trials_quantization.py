@@ -7,6 +7,7 @@ import itertools
 import json
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -319,6 +320,29 @@ async def test_a_trial_that_is_cancelled_ends_its_process(folders: Path, monkeyp
     with pytest.raises(asyncio.CancelledError):
         await running
     assert children[0].returncode is not None
+    assert list(folders.iterdir()) == []
+
+
+async def test_a_trial_that_is_cancelled_while_its_folder_is_written_leaves_nothing(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, begun, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    real_write = scratch._write
+
+    def slow(*arguments: Any) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        assert go.wait(30)
+        real_write(*arguments)
+
+    monkeypatch.setattr(scratch, "_write", slow)
+    running = asyncio.create_task(tried("scalar"))
+    await begun.wait()
+    running.cancel()
+    await asyncio.sleep(0)
+    assert not running.done(), "the folder is not removed under the thread that writes it"
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert list(folders.iterdir()) == []
 
 

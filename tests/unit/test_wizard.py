@@ -12,7 +12,7 @@ from changeover import wizard
 from changeover.checks.model import ModelProbe, Probes
 from changeover.decision.answers import SparseAnswer, TargetAnswer
 from changeover.embed.model import ModelSpec
-from changeover.errors import BlockedError, UsageError
+from changeover.errors import BlockedError, UnreachableError, UsageError
 from changeover.quality.trials import Cut, DimensionsTrial, HybridTrial
 from changeover.survey.model import Survey
 from changeover.survey.trials import take
@@ -122,6 +122,7 @@ class Tried:
         self.taken: list[str] = []
         self.found: dict[str, Any] = {}
         self.hold = False
+        self.fails: Exception | None = None
         for name, found in (
             ("dimensions", DimensionsTrial(vector="text", full=256, sampled=200, cuts=CUTS)),
             ("hybrid", HybridTrial(encoder="bm25", points=10, queries=0, average_length=37.0)),
@@ -137,6 +138,8 @@ class Tried:
             if self.hold:
                 partly(msgspec.structs.replace(self.found[name], cuts=CUTS[:3]))
                 await asyncio.Event().wait()
+            if self.fails is not None:
+                raise self.fails
             self.taken.append(name)
             return self.found[name]
 
@@ -179,6 +182,33 @@ async def test_what_a_trial_proposes_does_not_put_it_in_doubt(walk: Walk, tried:
         assert walk.probes.hybrid is not None
         assert walk.completed().sparse.average_length == 37.0
     assert tried.taken == ["hybrid"]
+
+
+async def test_a_question_is_tried_for_an_answer_that_is_not_given_yet(walk: Walk, tried: Tried) -> None:
+    await walk.take_survey("docs")
+    walk.answer(answers(old_model=None))
+    assert walk.evidence("avoid").untried == ()
+    assert walk.evidence("avoid", "dimensions").untried == ("up to 2,000 stored vectors are cut here; at most 1 min",)
+    tried.hold, begun = True, asyncio.Event()
+    task = asyncio.create_task(walk.try_it("avoid", "dimensions", lambda *_: begun.set()))
+    await begun.wait()
+    await asyncio.sleep(0)
+    some = walk.evidence("avoid", "dimensions").charts
+    assert [len(chart.bars) for chart in some] == [3] and walk.so_far() == ()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert walk.evidence("avoid", "dimensions").charts == some, "what was measured stays"
+    tried.hold = False
+    tried.fails = UnreachableError("the connection was closed")
+    with pytest.raises(UnreachableError):
+        await walk.try_it("avoid", "dimensions")
+    tried.fails = None
+    await walk.try_it("avoid", "dimensions")
+    assert [len(chart.bars) for chart in walk.evidence("avoid", "dimensions").charts] == [9]
+    assert walk.evidence("avoid").charts == () and walk.probes.dimensions is None, "nothing was answered"
+    walk.answer(answers(old_model=None, avoid="dimensions"))
+    assert walk.probes.dimensions is not None and tried.taken == ["dimensions"]
 
 
 async def test_trials_that_are_given_up_leave_the_rest(walk: Walk, tried: Tried) -> None:

@@ -147,7 +147,7 @@ def _reading_verbs(verbs: Verbs[Parser]) -> None:
     report.add_argument("-o", "--output", metavar="FILE", help="copy it there; .md for Markdown")
 
     compare = _verb(verbs, "compare", "ask the old and the new side of a run; reading only")
-    compare.add_argument("name", metavar="RUN", help="name or folder")
+    compare.add_argument("name", metavar="RUN|COLLECTION", help="name or folder; or a collection or alias of a run")
     asked = compare.add_mutually_exclusive_group()
     asked.add_argument("--query", metavar="TEXT", help="one query")
     asked.add_argument("--queries", metavar="FILE", help="JSONL file of queries; else those that the plan names")

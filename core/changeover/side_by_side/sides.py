@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from changeover.embed.model import ModelSpec, SparseSpec
-from changeover.engine.folder import RunFolder, find
+from changeover.engine.folder import RunFolder, find, runs
 from changeover.errors import BlockedError, ChangeoverError, UsageError
 from changeover.plan.model import ChangeStorage, CreateTextIndex, FromTerms, FromVector, Job, Kept, Plan
 from changeover.side_by_side.model import SideName
@@ -71,6 +71,24 @@ def sides_of(plan: Plan, old_model: ModelSpec | None = None) -> tuple[Side, Side
         text_field=str(index.request.body["field_name"]) if index is not None else "",
     )
     return old, new
+
+
+def run_about(name: str, environ: Mapping[str, str]) -> RunFolder:
+    """The run of that name or folder; else the newest whose old or new side has that collection or alias.
+
+    Raises UsageError when there is none: which model belongs to which vector stands in a plan, not on the cluster.
+    """
+    try:
+        return find(name, environ)
+    except UsageError:
+        for run in runs(environ):
+            try:
+                job = run.plan().job
+            except ChangeoverError:
+                continue  # a folder of another version says nothing about this collection
+            if name in (job.name_in_use, job.source, job.target):
+                return run
+    raise UsageError(f"{name}: no run and no collection of a run on this machine; `changeover runs` lists them")
 
 
 def subject(run: RunFolder, environ: Mapping[str, str]) -> RunFolder:

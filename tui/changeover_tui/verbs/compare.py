@@ -27,12 +27,14 @@ WIDE = 100
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Print both lists of every query; exit code 2 to 4 when a side cannot be asked."""
-    from changeover.engine.folder import find
     from changeover.side_by_side import words
     from changeover.side_by_side.comparison import open_comparison, refuse_one_sided
+    from changeover.side_by_side.sides import run_about
 
     old_model = answers_given(None, options.set).old_model
-    found = find(options.name, environ)
+    found = run_about(options.name, environ)
+    if found.name not in (options.name, Path(options.name).name):
+        say(f"{options.name} belongs to run {found.name}")
     # The loop runs only while something is asked: while a person is, Ctrl+C ends the command as anywhere else.
     with asyncio.Runner() as loop:
         comparison = loop.run(

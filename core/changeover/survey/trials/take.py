@@ -205,12 +205,11 @@ def fitting(probes: Probes, survey: Survey, answers: Answers, taken: Known) -> P
 
 def under_way(survey: Survey, answers: Answers, partial: Known) -> dict[str, Any]:
     """Trial -> what it has measured so far for these answers; None for nothing."""
-    return {
-        trial.name: next(
-            (f for one, f in partial.get(trial.name, ()) if one == depends_on(trial, survey, answers)), None
-        )
-        for trial in TRIALS
-    }
+    found: dict[str, Any] = {}
+    for trial in TRIALS:
+        depends = depends_on(trial, survey, answers) if trial.wanted(survey, answers) else None
+        found[trial.name] = next((part for one, part in partial.get(trial.name, ()) if one == depends), None)
+    return found
 
 
 def without(probes: Probes) -> Probes:
