@@ -30,6 +30,16 @@ DIFF = """--- search.py
 -client.query_points("docs", vector, using="text")
 +client.query_points("docs", vector, using="text_minilm")
 """
+DIFF_TS = """--- application.ts
++++ application.ts  // deploy this before the cutover
+-query: await embed("wordllama", text),
++query: await embed("minilm", text),
+"""
+DIFF_CURL = """--- application.sh
++++ application.sh  # deploy this before the cutover
+-"query": $(embed wordllama "$text"),
++"query": $(embed minilm "$text"),
+"""
 
 
 def clock() -> float:
@@ -213,6 +223,7 @@ def plan(route: RouteName = "blue-green", findings: tuple[Finding, ...] = FINDIN
             basis="210 texts/s measured just now",
         ),
         application=DIFF,
+        application_in={"typescript": DIFF_TS, "curl": DIFF_CURL},
         fingerprint=pm.Fingerprint(
             version="1.18.3", collection="docs_v1", vectors={}, aliases={"docs": "docs_v1"}, indexes={}
         ),

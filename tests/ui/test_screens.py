@@ -278,6 +278,10 @@ async def test_cutover(size: Size, check: Check, run: RunFolder, engine: RunLock
         await pilot.press("c")
         await settle(pilot)
         await check(pilot.app, "cutover/ready")
+        for page in ("python", "typescript", "curl"):
+            await pilot.press("f8")
+            await settle(pilot)
+            await check(pilot.app, f"cutover/{page}")
 
 
 async def test_cutover_with_a_dark_lamp(check: Check, run: RunFolder, engine: RunLock) -> None:

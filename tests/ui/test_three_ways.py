@@ -288,6 +288,7 @@ WITHOUT_A_SCREEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("run", "quit"): (Said("Ctrl+C leaves"), Verb("apply plan.json --detach")),
     ("run", "back"): (Said("Ctrl+C leaves"), Verb("runs")),
     ("cutover", "send"): (Said("to cut over now, or back to wait"), Verb("control RUN cutover")),
+    ("cutover", "page"): (Verb("plan docs -o FILE"),),
     ("cutover", "deploy"): (Needless("the demo deploys once the name was typed"),),
     ("summary", "copy"): (Verb("report RUN -o FILE"),),
     ("summary", "compare"): COMPARE,

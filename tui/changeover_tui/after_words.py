@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from changeover.afterwards.backs import Window
+from changeover.afterwards.backs import Window, planned_window
 from changeover.afterwards.cleanup import SNAPSHOT
 from changeover.afterwards.model import Kind, Proposal
 from changeover.engine.state import RunState
-from changeover.plan.model import DropCollection, DropVector, FromText, Plan, Step, SwapAlias, TakeSnapshot
+from changeover.plan.model import (
+    DropCollection,
+    DropVector,
+    FromText,
+    Plan,
+    ReplaceByAlias,
+    Step,
+    SwapAlias,
+    Sweep,
+    TakeSnapshot,
+)
 from changeover.plan.text import render
 from changeover_tui import plan_words
 from changeover_tui.words import ago, duration, plural
@@ -196,3 +206,55 @@ def offered(plan: Plan, state: RunState) -> bool:
         return False
     changed = any(step.kind == "change-storage" and step.status != "waiting" for step in state.steps)
     return state.cutover is not None or changed
+
+
+LANGUAGES = {"typescript": "TypeScript", "curl": "curl"}
+"""How the languages of a plan's diffs are called, beside Python."""
+
+
+def cutover_pages(plan: Plan, run: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a person reads before the cutover, page by page: (title, lines); the diff once for each language."""
+    diffs = [("Python", plan.application)]
+    diffs += [(title, plan.application_in[name]) for name, title in LANGUAGES.items() if name in plan.application_in]
+    if plan.application.startswith("nothing"):
+        diffs = [("your application", "It changes nothing: its query call stays as it is.")]
+    said = (*plan_words.sent(plan), *_after_cutover(plan), _way_back(plan, run))
+    return (("what will be sent, and then", said), *((title, tuple(text.split("\n"))) for title, text in diffs))
+
+
+def _after_cutover(plan: Plan) -> tuple[str, ...]:
+    if plan.follows or not any(isinstance(step, Sweep) for step in plan.steps):
+        return ("Then: the engine looks at every lamp once more, sends it, and the run goes on to its end.",)
+    old, new = old_side(plan), new_side(plan)
+    return (
+        f"Then: the engine looks at every lamp once more, and sends it. A sweep brings over what still reached {old};"
+        f" where both sides changed, {new} stays as it is and the point is listed as a conflict.",
+    )
+
+
+def _way_back(plan: Plan, run: str) -> str:
+    old = old_side(plan)
+    if any(isinstance(step, ReplaceByAlias) for step in plan.steps):
+        return f"No way back: {plan.job.source} is removed; its snapshot can be recovered under another name."
+    if plan.follows:
+        return f"To change again: make a new plan; {plan.job.source} stays as it is."
+    if plan.job.mode == "in-place" and plan.job.make(plan.job.target_vector) is None:
+        return "Going back: the dense vector is not touched; let the application search it alone again."
+    window = planned_window(plan)
+    makes = plan.job.old_model is not None
+    model = f" with the old model {plan.job.old_model.label}" if plan.job.old_model is not None else ""
+    if window:
+        kept = (
+            f"Going back: for {duration(window)} {old} is kept fresh{model}; then it is one request, and loses nothing."
+        )
+    else:
+        kept = (
+            f"Going back: g on the run, or `changeover rollback {run}`, first brings what was written since to"
+            f" {old}{model}."
+        )
+    if makes:
+        return kept
+    return (
+        f"{kept} WITHOUT THE OLD MODEL a point that is added or edited after the cutover has no old vector there:"
+        " such points are counted and named before anything happens."
+    )

@@ -144,6 +144,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
     ),
     "cutover": (
         Key("enter", "send", "Cut over", "Send it once the name is typed."),
+        Key("f8", "page", "Diff", "What your application must change: in Python, in TypeScript, for curl."),
         PANE,
         Key("f3", "deploy", "Deploy", "Sandbox: let the application search the new vector."),
         Key("escape", "back", "Not yet", "Back to the run; it stays caught up."),

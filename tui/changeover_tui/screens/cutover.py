@@ -11,13 +11,14 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from changeover.plan.model import AwaitCutover, ReplaceByAlias
-from changeover_tui import plan_words
+from changeover_tui import after_words
 from changeover_tui.bindings import bindings
 from changeover_tui.screens.base import WizardScreen
+from changeover_tui.theme import glyph
 from changeover_tui.widgets import run_text
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.enter import Field
-from changeover_tui.words import clean
+from changeover_tui.words import clean, hang
 
 if TYPE_CHECKING:
     from changeover_tui.screens.run_asks import RunAsks
@@ -43,22 +44,41 @@ class CutoverScreen(WizardScreen[bool]):
         super().__init__()
         self._run = run
         self._timer: Timer | None = None
+        self._page = 0
 
     def body(self) -> Iterable[Widget]:
-        plan = self._run.feed.plan
         yield Cell("Ready for the cutover?", classes="heading")
         yield Cell("", id="lamps")
-        yield Cell("\n".join(clean(line) for line in plan_words.sent(plan)), id="sent")
-        yield VerticalScroll(Cell(clean(plan.application), id="diff"), id="diff-pane", classes="pane")
+        yield VerticalScroll(Cell("", id="page"), id="page-pane", classes="pane")
         yield Field(id="name")
 
     def on_mount(self) -> None:
         """The field; the lamps follow the journal."""
-        self.query_one("#diff-pane").border_title = "what your application must change"
+        self._show_page()
         self.query_one(Input).border_title = f"type {self._word} to cut over"
         self.query_one(Input).focus()
         self._timer = self.set_interval(TICK_S, self._look)
         self._look()
+
+    def on_resize(self) -> None:
+        """Wrap the page to the width that there is."""
+        self._show_page()
+
+    def _show_page(self) -> None:
+        pages = after_words.cutover_pages(self._run.feed.plan, self._run.feed.run.name)
+        title, lines = pages[self._page % len(pages)]
+        titles = [f"{glyph('here')} {name}" if name == title else name for name, _ in pages]
+        pane = self.query_one("#page-pane", VerticalScroll)
+        pane.border_title = f"{'  '.join(titles)}  (F8)"
+        prose = not self._page % len(pages)
+        width = max(40, self.size.width - 8)
+        self.query_one("#page", Cell).say("\n".join(hang(line, 0, width) if prose else clean(line) for line in lines))
+        pane.scroll_home(animate=False)
+
+    def action_page(self) -> None:
+        """What will be sent; what the application must change, in one language after the other."""
+        self._page += 1
+        self._show_page()
 
     def on_screen_suspend(self) -> None:
         """No work while the help is on top."""
