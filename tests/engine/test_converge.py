@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,8 +27,9 @@ from changeover.engine.steps.verify import verify
 from changeover.errors import UnverifiedError
 from changeover.ids import id_key
 from changeover.plan.model import Mode
+from changeover.routes.way_back import Sides, reversed_job
 from changeover.survey.model import PointId
-from tests.engine.fakes import close, vector_of
+from tests.engine.fakes import close, context, vector_of
 from tests.engine.two_sides import MODES, check, edit, world
 
 ids = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 60), st.uuids().map(str))
@@ -411,6 +413,36 @@ async def test_a_payload_that_changed_alone_is_copied_without_embedding(tmp_path
     assert sorted(embedded) == ["another text", "text 4"], "what the new side lacks is made, the rest is copied"
     check(cluster, "blue-green")
     assert (ctx.state.passes[0].payload, ctx.state.passes[0].edited) == (2, 1)
+    close(ctx)
+
+
+async def test_a_carried_vector_that_changed_alone_is_copied_both_ways(tmp_path: Path) -> None:
+    """A thorough run finds it before the cutover, and its way back, without the old model, after it."""
+    cluster, ctx = world(
+        "blue-green", {i: (f"text {i}", 0) for i in range(12)}, [], str(tmp_path / "forward"), thorough=True
+    )
+    await load(ctx, ctx.plan.steps[0])
+    source, target = cluster.collections["source"], cluster.collections["target"]
+    source[3][1]["image"] = np.full(3, 7, dtype=np.float32)
+    embedded: list[str] = []
+    embed = ctx.model.embed_documents
+    ctx.model.embed_documents = lambda texts: embedded.extend(texts) or embed(texts)  # type: ignore[func-returns-value]
+    await catch_up(ctx, ctx.plan.steps[1])
+    await catch_up(ctx, ctx.plan.steps[1])
+    assert not embedded and [found.payload for found in ctx.state.passes] == [1, 0]
+    check(cluster, "blue-green")
+    done = ctx.plan
+    close(ctx)
+
+    cluster.aliases_now["app"] = "target"
+    target[5][1]["image"] = np.full(3, 8, dtype=np.float32)  # the application, which searches the new side by now
+    job = reversed_job(done, Sides(version="1.18.3", old=None, aliases={}, points=12), None)
+    back = msgspec.structs.replace(done, job=job, follows="forward")
+    ctx = context(tmp_path / "back", back, cluster)
+    await catch_up(ctx, back.steps[1])
+    assert [found.total for found in ctx.state.passes] == [1]
+    np.testing.assert_array_equal(source[5][1]["image"], target[5][1]["image"])
+    np.testing.assert_array_equal(source[5][1]["old"], np.ones(4))
     close(ctx)
 
 

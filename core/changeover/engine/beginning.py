@@ -44,7 +44,7 @@ def seed(ledger: Path, followed: Path, done: Plan, plan: Plan) -> None:
             if plan.job.mode == "in-place" and not any(isinstance(make, Kept) for make in plan.job.makes):
                 # Written by the application beside the new vector alone: the hash says nothing about the old one.
                 copy.execute("UPDATE points SET text = x'' WHERE late = 1")
-            if done.job.thorough or plan.job.thorough or any(isinstance(make, FromVector) for make in makes):
+            if any(isinstance(make, FromVector) for make in makes):
                 trusted = (int(Mark.TRUSTED), int(Mark.ASIDE))
                 copy.execute("UPDATE points SET text = x'', mark = ? WHERE text != x'' AND mark != ?", trusted)
             else:

@@ -68,7 +68,10 @@ def without_same(
                 differing[point_id] = "edited"
     same = on_both(ctx, {p: source[p] for p, kind in differing.items() if kind == "new" and p not in known}, target)
     rows = {page.ids[row]: row for row in range(len(page.ids)) if page.ids[row] in same}
-    ctx.ledger.put((p, Entry(ctx.recipe.basis(page, row), source[p], Mark.WRITTEN)) for p, row in rows.items())
+    ctx.ledger.put(
+        (p, Entry(ctx.recipe.basis(page, row), source[p], Mark.WRITTEN, ctx.recipe.carried(page, row)))
+        for p, row in rows.items()
+    )
     return {p: kind for p, kind in differing.items() if p not in same}
 
 
@@ -101,9 +104,10 @@ def _settle(
     if not differing:
         return reasons
     rows = []
-    for page in by_ids.read(ctx, ctx.job.source, differing, vectors=ctx.recipe.reads):
+    for page in by_ids.read(ctx, ctx.job.source, differing, vectors=ctx.recipe.watches):
         for row, point_id in enumerate(page.ids):
-            entry = Entry(ctx.recipe.basis(page, row), payload_hash(page.payload(row)), Mark.WRITTEN)
+            basis, carried = ctx.recipe.basis(page, row), ctx.recipe.carried(page, row)
+            entry = Entry(basis, payload_hash(page.payload(row)), Mark.WRITTEN, carried)
             rows.append((point_id, entry))
             if target.get(point_id) != entry.payload:
                 reasons[point_id] = "written on the old side after the new side had changed it"

@@ -47,6 +47,8 @@ class Entry(NamedTuple):
     """Hash of what the new vectors were made from."""
     payload: bytes
     mark: Mark
+    carried: bytes = b""
+    """Thorough runs: hash of the vectors that were carried over."""
 
 
 UNKNOWN = Entry(b"", b"", Mark.WRITTEN)
@@ -84,10 +86,13 @@ class Ledger:
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute(
                 "CREATE TABLE IF NOT EXISTS points (key BLOB PRIMARY KEY, text BLOB NOT NULL, payload BLOB NOT NULL,"
-                " mark INTEGER NOT NULL, late INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"
+                " mark INTEGER NOT NULL, late INTEGER NOT NULL DEFAULT 0, carried BLOB NOT NULL DEFAULT x'')"
+                " WITHOUT ROWID"
             )
-            if "late" not in [row[1] for row in db.execute("PRAGMA table_info(points)")]:
-                db.execute("ALTER TABLE points ADD COLUMN late INTEGER NOT NULL DEFAULT 0")
+            there = [row[1] for row in db.execute("PRAGMA table_info(points)")]
+            for name, kind in ADDED.items():
+                if name not in there:
+                    db.execute(f"ALTER TABLE points ADD COLUMN {name} {kind}")
 
     def of(self, shard_key: ShardKey) -> Ledger:
         """The part of one shard key: an id can stand under several of them. `count` counts all parts."""
@@ -102,10 +107,10 @@ class Ledger:
     def put(self, rows: Iterable[tuple[PointId, Entry]]) -> None:
         """Insert or replace, in one transaction."""
         late = int(self._shared.late)
-        values = [(self._key(i), e.text, e.payload, int(e.mark), late) for i, e in rows]
+        values = [(self._key(i), e.text, e.payload, int(e.mark), late, e.carried) for i, e in rows]
         with self._working() as db:
             db.execute("BEGIN")
-            db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?)", values)
+            db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?, ?, ?)", values)
             db.execute("COMMIT")
 
     def try_skipped_again(self) -> None:
@@ -129,20 +134,20 @@ class Ledger:
 
     def between(self, start: PointId | None, end: PointId | None) -> dict[PointId, Entry]:
         """Entries with start <= id < end; None is open."""
-        query = "SELECT key, text, payload, mark FROM points WHERE key >= ? AND key < ? ORDER BY key"
+        query = "SELECT key, text, payload, mark, carried FROM points WHERE key >= ? AND key < ? ORDER BY key"
         with self._working() as db:
             rows = db.execute(query, self._range(start, end)).fetchall()
-        return {self._id(key): Entry(text, payload, Mark(mark)) for key, text, payload, mark in rows}
+        return {self._id(key): Entry(text, payload, Mark(mark), carried) for key, text, payload, mark, carried in rows}
 
     def get(self, ids: Sequence[PointId]) -> dict[PointId, Entry]:
         """Entries of these ids; absent ones are left out."""
         out: dict[PointId, Entry] = {}
-        query = "SELECT text, payload, mark FROM points WHERE key = ?"
+        query = "SELECT text, payload, mark, carried FROM points WHERE key = ?"
         with self._working() as db:
             for point_id in ids:
                 row = db.execute(query, (self._key(point_id),)).fetchone()
                 if row is not None:
-                    out[point_id] = Entry(row[0], row[1], Mark(row[2]))
+                    out[point_id] = Entry(row[0], row[1], Mark(row[2]), row[3])
         return out
 
     def count(self, mark: Mark | None = None) -> int:
@@ -191,6 +196,8 @@ class Ledger:
         return low, self._key(end) if end is not None else self._prefix + SHARDED
 
 
+ADDED = {"late": "INTEGER NOT NULL DEFAULT 0", "carried": "BLOB NOT NULL DEFAULT x''"}
+"""Columns that ledgers of earlier versions lack."""
 SHARDED = b"\x02"
 """Keys under a shard key begin with this; those of `id_key` begin with a smaller byte."""
 

@@ -188,7 +188,7 @@ def write(batch: Batch) -> list[PointId]:
             continue
         mark = Mark.SKIPPED if row in rejected else _mark(there)
         payload = b"" if ctx.in_place else payload_hash(batch.page.payload(row))
-        entries.append((batch.page.ids[row], Entry(basis, payload, mark)))
+        entries.append((batch.page.ids[row], Entry(basis, payload, mark, ctx.recipe.carried(batch.page, row))))
     if ctx.in_place and not ctx.job.only_absent:
         holds = zip((batch.page.ids[row] for row in batch.rows), batch.basis, has, strict=True)
         stale.remove(ctx, list(holds), sweeping=batch.only_stale)

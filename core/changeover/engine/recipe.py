@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -57,9 +57,14 @@ class Recipe:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Stored vectors that new ones are computed from and, in a thorough run, those that are carried over."""
+        """Stored vectors that new ones are computed from."""
+        return reads(self._ctx.job)
+
+    @property
+    def watches(self) -> tuple[str, ...]:
+        """Stored vectors whose change matters: those read and, in a thorough run, those that are carried over."""
         job = self._ctx.job
-        return tuple(dict.fromkeys((*reads(job), *(job.carry if job.thorough else ()))))
+        return tuple(dict.fromkeys((*self.reads, *(job.carry if job.thorough else ()))))
 
     @property
     def from_text(self) -> bool:
@@ -76,9 +81,18 @@ class Recipe:
         if not self.reads:
             return text_hash(self.text(page, row))
         hasher = blake2b(self.text(page, row).encode("utf-8", "surrogatepass"), digest_size=16)
-        for name in self.reads:
-            stored = page.vector(row, name)
-            hasher.update(_content(stored))
+        return self._contents(hasher, self.reads, page, row)
+
+    def carried(self, page: Page, row: int) -> bytes:
+        """Hash of the vectors that are carried over; b"" where the run does not watch them."""
+        if not self._ctx.job.thorough:
+            return b""
+        return self._contents(blake2b(digest_size=16), self._ctx.job.carry, page, row)
+
+    @staticmethod
+    def _contents(hasher: blake2b, names: Iterable[str], page: Page, row: int) -> bytes:
+        for name in names:
+            hasher.update(_content(page.vector(row, name)))
         return hasher.digest()
 
     def can_make(self, make: Make, page: Page, row: int) -> bool:

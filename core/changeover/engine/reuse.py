@@ -9,6 +9,8 @@ import numpy as np
 
 from changeover.cluster.api import SparseValue
 from changeover.engine import by_ids
+from changeover.engine.hashes import payload_hash
+from changeover.engine.ledger import Entry, Mark
 from changeover.engine.recipe import Made, entry
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def reused(ctx: Context, page: Page, rows: Sequence[int], basis: Sequence[bytes]
     columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in recipe.names}
     lacking = []
     for position, (point_id, row) in enumerate(zip(ids, rows, strict=True)):
-        fresh = point_id in there and point_id in known and known[point_id].text == basis[position]
+        fresh = point_id in there and point_id in known and _right(known[point_id], basis[position], page, row)
         for make in recipe.makes:
             found = _stored(*there[point_id], make.vector) if fresh else None
             columns[make.vector][position] = found
@@ -43,6 +45,11 @@ def reused(ctx: Context, page: Page, rows: Sequence[int], basis: Sequence[bytes]
             columns[name][position] = entry(column, number)
     refused = {lacking[number]: reason for number, reason in made.refused.items()}
     return Made(columns={name: _column(values) for name, values in columns.items()}, refused=refused)
+
+
+def _right(entry: Entry, basis: bytes, page: Page, row: int) -> bool:
+    """Whether the new vectors that the ledger knows of were made from what the row holds now."""
+    return entry.text == basis or (entry.mark is Mark.TRUSTED and entry.payload == payload_hash(page.payload(row)))
 
 
 def _stored(page: Page, row: int, name: str) -> Any:

@@ -168,10 +168,10 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
     """
     job = ctx.job
     payload = text_payload(ctx)
-    basis = ctx.recipe.reads
+    watched = ctx.recipe.watches
 
     def read(cursor: PointId | None, size: int) -> Page:
-        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, vectors=basis)
+        return ctx.wire.scroll(job.source, start=cursor, limit=size, payload=payload, vectors=watched)
 
     low = part.start
     for page, rows, following, last in walk(ctx, part, read):
@@ -214,18 +214,22 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
 
 
 def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | None:
-    """How a point of the source differs from what the ledger remembers; None when it does not."""
+    """How a point of the source differs from what the ledger remembers; None when it does not.
+
+    "payload" stands for everything that is copied: the payload and, in a thorough run, the carried vectors.
+    """
     if entry is None or entry == UNKNOWN:
         return "new"
     if entry.mark is Mark.TRUSTED:
-        return None if ctx.in_place or payload_hash(page.payload(row)) == entry.payload else "edited"
+        if ctx.in_place or payload_hash(page.payload(row)) == entry.payload:
+            return None if ctx.recipe.carried(page, row) == entry.carried else "payload"
+        return "edited"
     if entry.mark is Mark.ASIDE and payload_hash(page.payload(row)) == entry.payload:
         return None
     if entry.mark is Mark.AGAIN or ctx.recipe.basis(page, row) != entry.text:
         return "edited"
-    if not ctx.in_place and payload_hash(page.payload(row)) != entry.payload:
-        return "payload"
-    return None
+    same = payload_hash(page.payload(row)) == entry.payload and ctx.recipe.carried(page, row) == entry.carried
+    return None if ctx.in_place or same else "payload"
 
 
 def again(

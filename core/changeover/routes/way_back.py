@@ -131,7 +131,7 @@ def reversed_job(done: plan.Plan, sides: Sides, old_model: ModelSpec | None) -> 
         dimension=size,
         template=template,
         insert_only=False,
-        thorough=False,
+        thorough=job.thorough and bool(carried),
         bridge=False,
         keeps_serving=True,
         spend=None,

@@ -134,12 +134,14 @@ async def _settle(ctx: Context, step: Verify, suspects: Suspects) -> set[PointId
     return still & bad
 
 
-def _contents(ctx: Context, ids: set[PointId]) -> dict[PointId, tuple[bytes, bytes]]:
-    """What the source holds of these points now, as far as it matters: hashes of payload and of what is embedded."""
-    found: dict[PointId, tuple[bytes, bytes]] = {}
-    for page in by_ids.read(ctx, ctx.job.source, sorted(ids, key=str), vectors=ctx.recipe.reads):
+def _contents(ctx: Context, ids: set[PointId]) -> dict[PointId, tuple[bytes, ...]]:
+    """What the source holds of these points now, as far as it matters: hashes of payload, of what is embedded, of what is carried."""
+    found: dict[PointId, tuple[bytes, ...]] = {}
+    for page in by_ids.read(ctx, ctx.job.source, sorted(ids, key=str), vectors=ctx.recipe.watches):
         for row, point_id in enumerate(page.ids):
-            found[point_id] = (payload_hash(page.payload(row)), ctx.recipe.basis(page, row))
+            recipe = ctx.recipe
+            parts = (payload_hash(page.payload(row)), recipe.basis(page, row), recipe.carried(page, row))
+            found[point_id] = parts
     return found
 
 

@@ -78,7 +78,7 @@ def _changed(ctx: Context, part: Slice) -> set[PointId]:
     payload = scans.text_payload(ctx)
 
     def read(cursor: PointId | None, size: int) -> Page:
-        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=payload, vectors=ctx.recipe.reads)
+        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=payload, vectors=ctx.recipe.watches)
 
     found: set[PointId] = set()
     low = part.start
