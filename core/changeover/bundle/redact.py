@@ -85,6 +85,10 @@ class Redactor:
             text = re.sub(rf"(?<![\w.-]){re.escape(was)}(?![\w-])", given, text)
         return "\n".join(map(without_folders, text.split("\n"))) if "File" in text else text
 
+    def code_in(self, texts: dict[str, str]) -> dict[str, str]:
+        """The same in several languages."""
+        return {language: self.code(text) for language, text in texts.items()}
+
     def url(self, text: str | None, kind: str) -> str | None:
         if not text or "hosts" in self.allowed:
             return text
@@ -370,7 +374,7 @@ REPLACED: dict[type, dict[str, Rule]] = {
     SparseSpec: {"path": _path("encoder", keeps_name=True)},
     said.SparseAnswer: {"path": _path("encoder", keeps_name=True)},
     said.QueriesAnswer: {"file": _path("queries")},
-    pm.Plan: {"application": Redactor.code},
+    pm.Plan: {"application": Redactor.code, "application_in": Redactor.code_in},
     pm.Access: {"url": _url("cluster")},
     pm.Request: {"body": Redactor.body},
     pm.FitMatrix: {"queries": _path("queries")},
