@@ -69,6 +69,10 @@ class Pane:
         """What is shown now; with `styles` also the codes of colours."""
         return self._tmux("capture-pane", "-p", *(["-e"] if styles else []))
 
+    def printed(self) -> str:
+        """What was shown and what has scrolled away, in whole lines."""
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-")
+
     def until(self, *wanted: str | Callable[[str], bool]) -> str:
         """Wait until all of these are shown; fails with the screen when the command or patience ends."""
         until = time.monotonic() + PATIENCE_S

@@ -21,7 +21,7 @@ from types import TracebackType
 OPEN = "import os, sys; from changeover_tui.app import run_wizard; sys.exit(run_wizard(None, dict(os.environ)))"
 ENTER_ALT, LEAVE_ALT = b"\x1b[?1049h", b"\x1b[?1049l"
 MOUSE_OFF = b"\x1b[?1000l"
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 PROMPT_ENDS = b": "
 QUIET_S = 0.3
 

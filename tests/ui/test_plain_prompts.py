@@ -13,8 +13,9 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from changeover.errors import UsageError
+from changeover.safe_text import cells, clean
 from changeover_tui.plain.aid import BackError, Quit
-from changeover_tui.plain.prompts import Numbered, Option, Questionary, Scripted, for_terminal, insist
+from changeover_tui.plain.prompts import Numbered, Option, Questionary, Scripted, _row, for_terminal, insist
 from changeover_tui.verbs import common
 
 ROUTES = (
@@ -170,10 +171,20 @@ def test_help_map_and_back_by_keys(keys: object, capsys: pytest.CaptureFixture[s
     assert prompts.text("Name", "proposed") == "proposed"
     said = capsys.readouterr().err
     assert said.index("Why it is asked.") < said.index("the tree")
+    assert "q quit; anywhere: esc back" in said
     for ask in (lambda: prompts.choose("Which route?", ROUTES, ""), lambda: prompts.text("Name", "proposed")):
         send("\x1b")
         with pytest.raises(BackError):
             ask()
+
+
+@pytest.mark.parametrize("closed", ["", "the server is 1.17.1 " * 9], ids=["open", "closed"])
+def test_a_choice_keeps_to_one_line_of_the_terminal(closed: str) -> None:
+    row = _row(Option(value="v", label="\u4e16 " + "word " * 40, closed=closed), 75)
+    said = row["title"] + (f" ({row['disabled']})" if closed else "")
+    assert cells(said) <= 75
+    assert clean(row["description"]) == clean("\u4e16 " + "word " * 40)
+    assert _row(Option(value="v", label="short"), 75)["description"] is None
 
 
 def test_a_script_answers_by_words_and_takes_proposals() -> None:

@@ -33,8 +33,9 @@ class Quit(KeyboardInterrupt):
 class Aid:
     """Answers those words; the walk tells it where it stands."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], keys: str = "") -> None:
+        """`keys`: a line of help about keys that do the same."""
+        self._say, self._keys = say, keys
         self._help: tuple[str, ...] = ()
         self._map: Callable[[], Iterable[str]] | None = None
         self._attempt: Callable[[str], None] | None = None
@@ -82,6 +83,8 @@ class Aid:
             where = f": {self.back}" if word == "back" and self.back else ""
             self._say(f"  {word}: {words}{where}")
         self._say(f"  {LITERAL}TEXT: the answer TEXT, also when it is one of these words")
+        if self._keys:
+            self._say(self._keys)
 
     def _go_back(self) -> None:
         if self.back:

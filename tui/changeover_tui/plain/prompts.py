@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from changeover.errors import UsageError
-from changeover.safe_text import clean, clean_line
+from changeover.safe_text import cells, clean, clean_line
 from changeover_tui.plain.aid import LITERAL, Aid, BackError
 from changeover_tui.verbs.common import say as to_stderr
 
@@ -20,6 +22,12 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     label: str
     closed: str = ""
+
+
+LETTERS = {"?": "?", "b": "back", "m": "map", "t": "try", "e": "explain", "q": "quit"}
+"""What a letter does in a list of choices, where none can be typed."""
+POINTER = 5
+"""Terminal cells before a choice, and one behind it."""
 
 
 class InputEndedError(UsageError):
@@ -122,26 +130,22 @@ class Questionary:
     automatic = False
 
     def __init__(self) -> None:
-        self.aid = Aid(to_stderr)
+        letters = ", ".join(f"{letter} {word}" for letter, word in LETTERS.items() if letter != word)
+        self.aid = Aid(to_stderr, f"  In a list by a letter: {letters}; anywhere: esc back, F1 this help.")
 
     def choose(self, question: str, options: Sequence[Option], proposed: str) -> str:
         """Closed options are shown with their reason and cannot be marked."""
         import questionary
 
-        choices = [
-            questionary.Choice(clean(o.label, 100), value=o.value, disabled=clean(o.closed, 100) or None)
-            for o in options
-        ]
+        width = shutil.get_terminal_size().columns - POINTER
+        choices = [questionary.Choice(**_row(option, width)) for option in options]
         open_values = [option.value for option in options if not option.closed]
         default = proposed if proposed in open_values else None
         while True:
             select = questionary.select(
-                clean(question),
-                choices=choices,
-                default=default,
-                instruction="(arrows, Enter; ? help, b back, m map, t try, e explain)",
+                clean(question), choices=choices, default=default, instruction="(Enter takes it; ? help, b back)"
             )
-            _add_keys(select.application.key_bindings, {"?": "?", "b": "back", "m": "map", "t": "try", "e": "explain"})
+            _add_keys(select.application.key_bindings, LETTERS)
             given = select.unsafe_ask()
             if not isinstance(given, _Word):
                 return str(given)
@@ -185,6 +189,20 @@ class Questionary:
         if word == "explain":
             word = f"explain {questionary.text('explain what? (empty: the list)').unsafe_ask().strip()}"
         self.aid.take(word)
+
+
+def _row(option: Option, width: int) -> dict[str, Any]:
+    """A choice on one line of the terminal; what does not fit is described while it is marked."""
+    label = clean(option.label)
+    short = clean(label, width if not option.closed else width // 2)
+    return {
+        "title": short,
+        "value": option.value,
+        "disabled": clean(option.closed, width - cells(short) - 4) or None,
+        "description": textwrap.fill(label, width, initial_indent="\n    ", subsequent_indent="    ").lstrip(" ")
+        if short != label
+        else None,
+    }
 
 
 class _Word(str):
