@@ -1,12 +1,15 @@
 """What an attached screen costs an engine: throughput with and without one, in turns, in one run; reported.
 
-By the clock it is what a person sees, and as noisy as the machine; by the engine's own CPU time it is what the engine
-pays. Run it with `python -m tests.benchmarks.bench_attached [ROUNDS] [SECONDS]`.
+The screen is attached once; in every other turn it is stopped by a signal, so that starting it is not measured. By the
+clock is what a person sees, and as noisy as the machine; by the engine's own CPU time is what the engine pays. Run it
+with `python -m tests.benchmarks.bench_attached [ROUNDS] [SECONDS]`.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -48,48 +51,43 @@ class Engine:
                 return Reading(found[-1].at, found[-1].points, cpu_s(self.process.pid))
             time.sleep(0.01)
 
-    def rates(self, seconds: float) -> tuple[float, float]:
-        """Points per second, and per second of its CPU time."""
+    def rates(self, terminal: Terminal, seconds: float) -> tuple[float, float]:
+        """Points per second, and per second of its CPU time; the terminal is read meanwhile, as a real one does."""
         before = self.reading()
-        time.sleep(seconds)
+        terminal.read_for(seconds)
         after = self.reading()
-        points = after.points - before.points
-        return points / (after.at - before.at), points / (after.cpu_s - before.cpu_s)
-
-    def rates_attached(self, seconds: float) -> tuple[float, float]:
-        """The same with a screen on it; its output is read all the while, as a terminal does."""
-        command = [sys.executable, "-m", "changeover_tui.cli", "watch", str(self.folder), "--read-only"]
-        with Terminal(command, {**os.environ, "TERM": "xterm-256color"}, COLUMNS, ROWS) as terminal:
-            terminal.read_until(b"points/s")
-            before = self.reading()
-            terminal.read_for(seconds)
-            after = self.reading()
         points = after.points - before.points
         return points / (after.at - before.at), points / (after.cpu_s - before.cpu_s)
 
 
 def main() -> None:
     """Print the ratios, attached to alone."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 6
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 8.0
-    clock, paid = [], []
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 3.0
+    alone: list[tuple[float, float]] = []
+    attached: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         engine = Engine(Path(folder))
         try:
             engine.reading()
-            for _ in range(rounds):
-                before, attached, after = engine.rates(seconds), engine.rates_attached(seconds), engine.rates(seconds)
-                alone = [(one + other) / 2 for one, other in zip(before, after, strict=True)]
-                clock.append(attached[0] / alone[0])
-                paid.append(attached[1] / alone[1])
-                print(f"alone {alone[0]:8,.0f} points/s, attached {attached[0]:8,.0f}: {clock[-1]:.3f}", flush=True)
+            command = [sys.executable, "-m", "changeover_tui.cli", "watch", str(engine.folder), "--read-only"]
+            with Terminal(command, {**os.environ, "TERM": "xterm-256color"}, COLUMNS, ROWS) as terminal:
+                terminal.read_until(b"points/s")
+                for _ in range(rounds):
+                    terminal.signal(signal.SIGSTOP)
+                    alone.append(engine.rates(terminal, seconds))
+                    terminal.signal(signal.SIGCONT)
+                    attached.append(engine.rates(terminal, seconds))
         finally:
             engine.process.kill()
             engine.process.wait()
-    for name, ratios in (("by the clock", clock), ("by its CPU time", paid)):
-        low, high = min(ratios), max(ratios)
-        print(f"{name:16} {statistics.median(ratios):.3f} of the throughput alone (from {low:.3f} to {high:.3f})")
-    print(f"budget {1 - BUDGET:.2f}")
+    for which, name in enumerate(("by the clock", "by its CPU time")):
+        # Each turn with a screen against the turns before and after it: what drifts, drifts for both.
+        around = [(one[which] + other[which]) / 2 for one, other in itertools.pairwise(alone)]
+        ratios = [on[which] / off for on, off in zip(attached, around, strict=False)]
+        error = statistics.stdev(ratios) / len(ratios) ** 0.5
+        print(f"{name:16} {statistics.mean(ratios):.3f} +- {error:.3f} of the throughput alone")
+    print(f"alone {statistics.median(rate for rate, _ in alone):,.0f} points/s; budget {1 - BUDGET:.2f}")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def streams(plan: Plan, state: RunState, lanes: tuple[Stream, ...] | None) -> Co
 
 
 def _stream(lane: Stream, slices: dict[int, Slice], state: RunState) -> str:
-    idle = "paused" if state.paused else "waits for points to write"
+    idle = "paused" if state.paused else "waits for points"
     which = "" if lane.slice is None else f"{lane.slice + 1}"
     part = None if lane.slice is None else slices.get(lane.slice)
     cells = (f"{lane.number}", f"{lane.points:,}", f"{lane.points_per_s:,.0f}", which, _range(lane, part))
