@@ -14,7 +14,7 @@ from changeover.engine.state import RunState
 from changeover_tui import plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.player import Player
-from changeover_tui.runner import LogLine, lines_since
+from changeover_tui.runner import lines_since
 from changeover_tui.screens.run_asks import ASKS, STARTING_S, RunAsks
 from changeover_tui.widgets import run_text
 from changeover_tui.widgets.cell import Cell
@@ -387,6 +387,3 @@ class RunScreen(RunAsks):
                 self.lower.add(lines, state.started_at or lines[0][0])
             self._shown = state
         self._show(new=True)
-
-
-__all__ = ["LogLine", "RunScreen"]
