@@ -38,8 +38,9 @@ class EvidencePane(VerticalScroll):
 
     @property
     def room(self) -> int:
-        """Cells of a line."""
-        return max((self.scrollable_content_region.width or 30) - 1, LEAST)
+        """Cells of a line; the scrollbar keeps its place while it is not there, so that nothing has to be drawn anew."""
+        free = 0 if self.show_vertical_scrollbar else self.styles.scrollbar_size_vertical
+        return max((self.scrollable_content_region.width or 30) - 1 - free, LEAST)
 
     def show(
         self, now: Sequence[Part], lines: Sequence[str], offers: Sequence[str] = (), charts: Sequence[Chart] = ()
