@@ -68,7 +68,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         name="Cosine, Dot, Euclid",
-        forms=("Cosine", "Dot", "Euclid", "Manhattan"),
+        forms=("[Cc]osine", "Dot", "Euclid", "Manhattan"),
         exact=True,
         text="how the likeness of two vectors is computed; a property of each vector of a collection",
     ),

@@ -102,7 +102,11 @@ def everywhere(app: ChangeoverApp) -> Iterator[Command]:
     """Help, map, explanations, hints, themes."""
     if app.check_action("map", ()):
         yield Command("Map: the decision tree  (F5)", app.action_map, "What was decided, and what is closed and why.")
-    yield Command("Explain a word, a question or a finding  (F6)", app.action_explain, "Everything in words.")
+    yield Command(
+        "Explain a word, a question or a finding  (F6)",
+        app.action_explain,
+        "The thing in hand first, then the words of this screen, then all others.",
+    )
     yield Command("Help on this screen  (F1)", app.action_help, "What is in focus, and every key.")
     hints = "Hide the hints  (F7)" if app.shows_hints else "Show the hints  (F7)"
     yield Command(hints, app.action_toggle_hints, "The muted lines that say what is what.")

@@ -76,6 +76,14 @@ PANES: dict[str, Pane] = {
         "What came out", "The result, what was verified and compared, and what can be done next."
     ),
     "compare #query": Pane("The query", "A text as your users would search it; both sides are asked."),
+    "compare #left": Pane("The first list", "What the old side found, best first, with its score."),
+    "compare #right": Pane("The second list", "What the new side found, best first, and how far each one moved."),
+    "afterwards #after-pane": Pane(
+        "What will happen", "Each thing that will be done, what it costs, and what it needs to be looked at before."
+    ),
+    "afterwards #word": Pane("The field", "The name that stands above it, typed exactly; only then anything is done."),
+    "bundle #rows-box": Pane("What it holds", "What was read there, when, by which version, and what was taken out."),
+    "bundle #ways": Pane("The ways to look at it", "The run as it stood, or the questions on what was measured there."),
     "typed #word": Pane("The field", "The word that stands above it, typed exactly; anything else does nothing."),
     "number #word": Pane("The field", "The new value; the engine takes it up within a second."),
     "map #branches": Pane(

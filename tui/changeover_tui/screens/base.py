@@ -115,7 +115,7 @@ class WizardScreen(Screen[Result], inherit_bindings=False):
 
     def words_shown(self) -> str:
         """All text of the screen, also what is scrolled away; F1 and F6 explain its words."""
-        said = [cell.said for cell in self.query(Cell) if cell.display and cell.id not in ("line", "need-room", "way")]
+        said = [cell.said for cell in self.query(Cell) if cell.display and cell.id not in ("need-room", "way")]
         rows = (option.prompt for options in self.query(OptionList) for option in options.options)
         titles = [str(widget.border_title or "") for widget in self.query("*")]
         return "\n".join([*said, *(str(row) for row in rows), *titles])

@@ -28,7 +28,7 @@ class HelpScreen(WizardScreen[None]):
     KEYS_OF = "help"
     LOOKS_UP = True
     HEADING = "Help"
-    EXPLAIN = "Help on the screen below. Esc closes it."
+    EXPLAIN = "What is in focus on the screen below, what that screen is for, its keys and its words. Esc closes it."
     HINT = "Esc closes the help; up and down scroll; F6 explains a word."
     BINDINGS = bindings("help")
 

@@ -87,13 +87,18 @@ class MapScreen(WizardScreen[None]):
         words = tree_map.WORDS[line.state] if not (self._of_run and line.state == "open") else "not taken"
         if line.depth == 0:
             words = {"taken": "answered", "open": "not answered so far", "closed": "not asked"}.get(line.state, words)
-        said = f"\nanswer: {clean(line.value)}" if line.depth == 0 and line.value else ""
+        said = f"\nanswer: {clean(self._label(line))}" if line.depth == 0 and line.value else ""
         self.query_one("#branch", Cell).say(
             Content.assemble(
                 (f"{clean(line.text)}\n", "bold"), (f"{words}{said}\n\n", "$foreground-muted"), clean(line.why)
             )
         )
         self.query_one("#branch-pane").scroll_home(animate=False)
+
+    def _label(self, question: MapLine) -> str:
+        """The answer as the choices name it."""
+        choices = (line for line in self._lines if line.depth and line.question == question.question)
+        return next((line.text for line in choices if line.value == question.value), question.value)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

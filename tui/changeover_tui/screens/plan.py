@@ -71,7 +71,9 @@ class PlanScreen(WizardScreen[None]):
         try:
             plan = self._wizard.plan()
         except ChangeoverError as error:
+            self.query_one("#count", Cell).say("There is no plan for these answers. esc goes back to the checks.")
             self.fail(error)
+            self.refresh_bindings()
             return
         self._show(plan)
 
@@ -79,6 +81,7 @@ class PlanScreen(WizardScreen[None]):
         from changeover.plan.text import LEASE, PlanLine, count_line, estimate_lines, render
 
         self._plan = plan
+        self.refresh_bindings()
         lines = list(render(plan))
         if plan.job.lease:
             lines.append(PlanLine(sign="~", text="a lease all the while", detail=LEASE.format(name=plan.job.source)))
@@ -116,7 +119,9 @@ class PlanScreen(WizardScreen[None]):
         self.action_accept()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On a bundle the plan is saved, and nothing can be started."""
+        """Without a plan there is nothing to do; on a bundle it is saved, and nothing can be started."""
+        if action in ("accept", "hand_over", "copy", "save") and self._plan is None:
+            return False
         if action in ("accept", "save", "hand_over"):
             return (action == "hand_over") == bool(self._wizard.offline)
         return True

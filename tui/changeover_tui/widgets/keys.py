@@ -7,6 +7,7 @@ from itertools import groupby
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding
+from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey, FooterLabel, KeyGroup
 
@@ -21,13 +22,13 @@ class Keys(Footer):
 
     def __init__(self) -> None:
         super().__init__(show_command_palette=False)
-        self._fits = 0
+        self._drawn: tuple[object, ...] = ()
+        """What stands there: a recomposed footer is empty for a moment, so it is only done when something changed."""
 
     def compose(self) -> ComposeResult:
         if not self._bindings_ready:
             return
-        self._fits = self.app.size.width
-        kept = fitting(self._together(), self._fits)
+        kept = fitting(self._together(), self.app.size.width)
         self.styles.grid_size_columns = max(1, sum(len(keys) + 1 if len(keys) > 1 else 1 for keys in kept))
         for keys in kept:
             if len(keys) == 1:
@@ -62,10 +63,25 @@ class Keys(Footer):
             classes=classes,
         )
 
+    def bindings_changed(self, screen: Screen[object]) -> None:
+        """Other keys may work now."""
+        self._bindings_ready = True
+        if screen.app.app_focus and self.is_attached and screen is self.screen:
+            self.call_after_refresh(self._renew)
+
     def on_resize(self, event: events.Resize) -> None:
         """Other keys fit now."""
-        if self.app.size.width != self._fits and self._bindings_ready:
-            self.call_after_refresh(self.recompose)
+        if self._bindings_ready:
+            self.call_after_refresh(self._renew)
+
+    async def _renew(self) -> None:
+        if not self.is_attached:
+            return  # called after a refresh, when its screen may have gone
+        kept = fitting(self._together(), self.app.size.width)
+        now = tuple((active.binding, active.enabled) for keys in kept for active in keys)
+        if now != self._drawn:
+            self._drawn = now
+            await self.recompose()
 
 
 def fitting(found: list[Together], room: int) -> list[Together]:
