@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.app import App
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from changeover_tui.app import ChangeoverApp
@@ -65,8 +68,17 @@ def as_text(app: App[int]) -> str:
     return "".join("".join(segment.text for segment in strip).rstrip() + "\n" for strip in strips)
 
 
+async def shows(pilot: Pilot[Any], words: str) -> None:
+    """Wait until the screen has these words; how long that takes is the machine's affair."""
+    until = time.monotonic() + 30
+    while words not in as_text(pilot.app):
+        assert time.monotonic() < until, f"no {words!r} on the screen:\n{as_text(pilot.app)}"
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
 def _read(path: Path) -> str:
     return path.read_text("utf-8") if path.exists() else ""
 
 
-__all__ = ["SIZES", "ChangeoverApp", "Check", "as_text", "picture"]
+__all__ = ["SIZES", "ChangeoverApp", "Check", "as_text", "picture", "shows"]

@@ -22,7 +22,7 @@ from changeover_tui.screens.run import RunScreen
 from changeover_tui.screens.summary import SummaryScreen
 
 from . import fakes, stories
-from .conftest import Check, as_text
+from .conftest import Check, as_text, shows
 from .test_screens import Size, each_size, settle, showing
 from .test_walk import press
 
@@ -110,6 +110,7 @@ async def test_the_summary_counts_the_way_back_down(size: Size, check: Check, ma
     run = done(window_s=24 * HOUR)
     opened(run, machine, left_s=3 * HOUR + 720)
     async with showing(RunScreen(run), size) as pilot:
+        await shows(pilot, "way back open for 3 h 12 min")
         await check(pilot.app, "run/window")
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, SummaryScreen)

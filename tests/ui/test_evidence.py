@@ -29,7 +29,7 @@ from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.evidence import EvidencePane
 
 from . import fakes
-from .conftest import Check, as_text
+from .conftest import Check, as_text, shows
 from .test_screens import ACCESS, Size, each_size, settle, showing
 
 CUTS = tuple(
@@ -240,10 +240,8 @@ async def test_checks_show_figures_as_they_come_and_beside_their_finding(
     trying.found = msgspec.structs.replace(CUT, cuts=WORSE, matryoshka=False, gap=0.004)
     async with showing(None, size) as pilot:
         await pilot.app.push_screen(ChecksScreen(trying.wizard, set()))
-        for _ in range(4):
-            await pilot.pause()
+        await shows(pilot, "192 leading")
         await check(pilot.app, "checks/measuring")
-        assert "192 leading" in said(pilot)
         trying.go.set()
         await settle(pilot)
         await pilot.press("down")
