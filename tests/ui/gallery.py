@@ -326,7 +326,9 @@ async def settle(pilot: Pilot[int], *, busy: bool = False) -> None:
     await pilot.pause()
     if not busy:
         await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    # What was said is laid out after the next refresh, and what is called after that one is shown by the third.
+    for _ in range(3):
+        await pilot.pause()
 
 
 @asynccontextmanager

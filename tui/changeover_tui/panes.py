@@ -15,6 +15,7 @@ class Pane(NamedTuple):
     """One thing in focus."""
 
     name: str
+    """Empty: its title says it."""
     shows: str
 
 
@@ -76,8 +77,8 @@ PANES: dict[str, Pane] = {
         "What came out", "The result, what was verified and compared, and what can be done next."
     ),
     "compare #query": Pane("The query", "A text as your users would search it; both sides are asked."),
-    "compare #left": Pane("The first list", "What the old side found, best first, with its score."),
-    "compare #right": Pane("The second list", "What the new side found, best first, and how far each one moved."),
+    "compare #left": Pane("", "What was found, best first, and how far each point moved from one side to the other."),
+    "compare #right": Pane("", "What was found, best first, and how far each point moved from one side to the other."),
     "afterwards #after-pane": Pane(
         "What will happen", "Each thing that will be done, what it costs, and what it needs to be looked at before."
     ),
@@ -115,6 +116,6 @@ def in_focus(screen: str, widget: Widget | None) -> tuple[str, str, str]:
     if widget is None:
         return "", "", ""
     title = str(widget.border_title or "")
-    pane = PANES.get(f"{screen} #{widget.id}", Pane(title[:1].upper() + title[1:], ""))
+    pane = PANES.get(f"{screen} #{widget.id}", Pane("", ""))
     keys = next((words for kind, words in KEYS_OF_KIND if isinstance(widget, kind)), "")
-    return pane.name, pane.shows, keys
+    return pane.name or title[:1].upper() + title[1:], pane.shows, keys
