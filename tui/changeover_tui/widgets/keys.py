@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey, FooterLabel, KeyGroup
 
-FIRST = ("enter", "escape", "f1", "f4", "q")
+FIRST = ("enter", "escape", "f1", "f4", "q", "f3")
 """Keys that are kept when there is no room for all, in this order."""
 Together = list[ActiveBinding]
 """One key, or several of a group that stand together under one word."""
