@@ -131,6 +131,7 @@ def test_before_and_after_the_cutover_both_sides_answer_and_votes_reach_the_repo
         assert one_line(capsys) == f"changeover: old side: collection {job.source} is not there: it was removed"
 
 
+@pytest.mark.long
 def test_a_hybrid_shows_what_it_is_fused_from(tmp_path: Path, shell: Any, capsys: Said) -> None:
     case = next(case for case in CASES if case.name == "hybrid-local")
     with world_on("1.18", tmp_path, documents=60) as (world, environ):

@@ -52,9 +52,17 @@ def undone(world: World, plan: Plan) -> None:
         world.send("DELETE", f"/collections/{world.collection}/vectors/{plan.job.target_vector}?wait=true")
 
 
-@pytest.mark.parametrize(("route", "every"), [("in-place", 2), ("blue-green", 1)])
+@pytest.mark.parametrize(
+    ("route", "every"),
+    [
+        ("in-place", 8),
+        ("blue-green", 4),
+        pytest.param("in-place", 1, marks=pytest.mark.long),
+        pytest.param("blue-green", 1, marks=pytest.mark.long),
+    ],
+)
 def test_a_kill_between_any_two_records_changes_nothing(route: str, every: int, tmp_path: Path) -> None:
-    """In place has the same steps but for the swap: there every second record is enough."""
+    """Every record in the long run, some of them in each."""
     environ = live.environ_for(tmp_path / "runs")
     context = dying.forking()
     with start("1.19", tmp_path / "server") as server:

@@ -23,6 +23,9 @@ from tests.engine.small_world import ACCEPTED, OLD, World, kill_leftovers
 
 pytestmark = pytest.mark.slow
 
+LONG = {"side-by-side-unnamed", "hybrid-and-dense", "hybrid-server", "offline-in-place"}
+"""Their parts are run by other cases too."""
+
 ON = {
     "dimensions-pca": "1.17",
     "quantization": "1.17",
@@ -48,7 +51,9 @@ def world_on(generation: str, tmp_path: Path, **world: Any) -> Iterator[tuple[Wo
             made.close()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name, marks=pytest.mark.long if case.name in LONG else ()) for case in CASES]
+)
 def test_the_route_ends_as_promised(case: Case, tmp_path: Path) -> None:
     generation = ON.get(case.name, "1.18")
     assert all(supports(feature, GENERATIONS[generation].version) for feature in case.needs)

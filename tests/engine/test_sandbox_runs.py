@@ -17,6 +17,7 @@ DOCUMENTS = 100
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_kills_lose_nothing(tmp_path: Path) -> None:
     """With the demo's application, which is deployed anew in the middle; tests/stress kills on every route."""
     environ = live.environ_for(tmp_path / "runs")

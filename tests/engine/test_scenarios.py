@@ -31,7 +31,9 @@ def demo(scenario: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scenario", SAID)
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=() if name == "quantization" else pytest.mark.long) for name in SAID]
+)
 def test_a_scenario_ends_as_it_promises(scenario: str, tmp_path: Path) -> None:
     ended = demo(scenario, tmp_path)
     said = ended.stdout + ended.stderr

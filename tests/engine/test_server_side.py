@@ -195,6 +195,7 @@ def test_texts_are_embedded_by_the_server_in_place(tmp_path: Path) -> None:
         assert state.quality is not None and state.quality.ann_recall == 1.0
 
 
+@pytest.mark.long
 def test_texts_are_embedded_by_the_server_for_an_unnamed_vector_while_points_change(tmp_path: Path) -> None:
     with world_on("1.17", tmp_path, inference=True, documents=120, vector="", alias="live") as (world, environ):
         target = TargetAnswer(collection="moved")

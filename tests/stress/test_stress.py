@@ -14,12 +14,14 @@ pytestmark = pytest.mark.slow
 
 ON = {"blue-green": "1.17", "side-by-side": "1.17", "hybrid": "1.19"}
 """Generation that a route is stressed on; 1.18 for the others."""
-LEFT_OUT = {"dimensions in place"}
-"""Stressed by the soak and on real servers; here the time is short."""
+SHORT = ("in-place", "blue-green")
+"""Stressed in each run of the tests; the others in the long one, by the soak and on real servers."""
 SECONDS = 7.0
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route not in LEFT_OUT])
+@pytest.mark.parametrize(
+    "route", [pytest.param(route, marks=() if route in SHORT else pytest.mark.long) for route in ROUTES]
+)
 def test_nothing_is_lost_under_stress(route: str, tmp_path: Path) -> None:
     environ = live.environ_for(tmp_path / "runs")
     with Sandbox(ON.get(route, "1.18"), tmp_path / "server") as server:

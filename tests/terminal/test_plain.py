@@ -15,6 +15,7 @@ from .terminal import Terminal, codes
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_from_the_first_question_to_the_report(runs: Path, tmp_path: Path) -> None:
     environ = {**live.environ_for(runs), "TERM": "dumb"}
     with open_demo(environ, documents=150) as world:

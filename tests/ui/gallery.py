@@ -28,6 +28,7 @@ from changeover_tui.screens.run import RunScreen
 from changeover_tui.screens.scenarios import ScenariosScreen
 
 from . import fakes, stories
+from .conftest import as_text
 
 Size = tuple[int, int]
 USUAL: Size = (80, 24)
@@ -324,11 +325,22 @@ def app_of(**given: Any) -> ChangeoverApp:
 async def settle(pilot: Pilot[int], *, busy: bool = False) -> None:
     """Until everything that was set off is done; what is busy is only looked at."""
     await pilot.pause()
-    if not busy:
+    if busy:
+        await at_rest(pilot)
+    else:
         await pilot.app.workers.wait_for_complete()
     # What was said is laid out after the next refresh, and what is called after that one is shown by the third.
     for _ in range(3):
         await pilot.pause()
+
+
+async def at_rest(pilot: Pilot[int]) -> None:
+    """Until the screen has stayed as it is for a fifth of a second: a bar that comes lays the text beside it anew."""
+    same, before = 0, ""
+    while same < 10:
+        await pilot.pause(0.02)
+        now = as_text(pilot.app)
+        same, before = (same + 1 if now == before else 0), now
 
 
 @asynccontextmanager
