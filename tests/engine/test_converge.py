@@ -340,6 +340,36 @@ async def test_a_write_to_the_new_side_while_the_sweep_embeds_is_not_overwritten
     close(ctx)
 
 
+@pytest.mark.parametrize("when", ["before the look", "while it embeds"])
+async def test_a_vector_that_the_new_side_gets_alone_is_not_overwritten_by_a_late_write(
+    when: str, tmp_path: Path
+) -> None:
+    """A thorough run keeps what the application does to a carried vector after the cutover, also its removal."""
+    state: dict[PointId, tuple[str, int]] = {i: (f"text {i}", 0) for i in range(10)}
+    cluster, ctx = world("blue-green", state, [], str(tmp_path), thorough=True)
+    await load(ctx, ctx.plan.steps[0])
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    for i in (1, 2, 3):
+        old[i] = ({"text": "late edit on the old side", "n": 0}, old[i][1])
+
+    def application(texts: Any) -> Any:
+        del new[1][1]["image"]
+        new[2][1]["image"] = np.full(3, 8, dtype=np.float32)
+        ctx.model.embed_documents = embed
+        return embed(texts)
+
+    embed = ctx.model.embed_documents
+    if when == "while it embeds":
+        ctx.model.embed_documents = application
+    else:
+        application([])
+    await sweep(ctx, ctx.plan.steps[6])
+    assert "image" not in new[1][1] and list(new[2][1]["image"]) == [8, 8, 8]
+    assert [new[i][0]["text"] for i in (1, 2, 3)] == ["text 1", "text 2", "late edit on the old side"]
+    assert sorted(c.id for c in ctx.state.conflicts) == [1, 2]
+    close(ctx)
+
+
 @pytest.mark.parametrize("applied", [False, True])
 async def test_a_write_to_the_new_side_while_the_sweep_sends_again_is_not_overwritten(
     applied: bool, tmp_path: Path

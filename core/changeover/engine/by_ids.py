@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine.context import Context
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from changeover.cluster.api import Page
 
 T = TypeVar("T")
+
+
+class State(NamedTuple):
+    """Hashes of a point's payload and, in a thorough run, of its carried vectors."""
+
+    payload: bytes
+    carried: bytes
 
 
 def read(
@@ -47,6 +54,16 @@ def payload_hashes(ctx: Context, collection: str, ids: Sequence[PointId]) -> dic
     return {
         point_id: payload_hash(page.payload(row))
         for page in read(ctx, collection, ids)
+        for row, point_id in enumerate(page.ids)
+    }
+
+
+def states(ctx: Context, ids: Sequence[PointId]) -> dict[PointId, State]:
+    """What the new side has of these points, as far as the run watches it; those that are not there are left out."""
+    watched = tuple(ctx.job.carry.values()) if ctx.job.thorough else ()
+    return {
+        point_id: State(payload_hash(page.payload(row)), ctx.recipe.carried(page, row, new_side=True))
+        for page in read(ctx, ctx.job.target, ids, vectors=watched)
         for row, point_id in enumerate(page.ids)
     }
 

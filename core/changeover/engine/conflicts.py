@@ -13,6 +13,7 @@ from changeover.plan.model import Kept
 
 if TYPE_CHECKING:
     from changeover.cluster.api import Page
+    from changeover.engine.by_ids import State
     from changeover.engine.scans import Found, Kind
     from changeover.survey.model import PointId
 
@@ -23,22 +24,35 @@ def without_conflicts(
     known: dict[PointId, Entry],
     differing: dict[PointId, Kind],
     gone: list[PointId],
-) -> tuple[dict[PointId, Kind], list[PointId], dict[PointId, bytes]]:
+) -> tuple[dict[PointId, Kind], list[PointId], dict[PointId, State]]:
     """Leave out what the new side changed since the ledger was written; such points keep the new side's state.
 
-    Returns what is left, and the payload hashes that the new side was seen to have.
+    Returns what is left, and the states that the new side was seen to have.
     """
     asked = [*differing, *gone]
     if not asked:
         return differing, gone, {}
-    target = by_ids.payload_hashes(ctx, ctx.job.target, asked)
+    seen = by_ids.states(ctx, asked)
+    target = {point_id: state.payload for point_id, state in seen.items()}
     touched = {point_id for point_id in asked if target.get(point_id) not in bases(known, point_id)}
+    touched |= _other_vectors(ctx, [p for p in differing if p in seen and p not in touched], known, seen)
     reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
     for point_id, reason in reported.items():
         found.add("conflicts")
         ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
     left = {p: k for p, k in differing.items() if p not in touched}
-    return left, [p for p in gone if p not in touched], target
+    return left, [p for p in gone if p not in touched], seen
+
+
+def _other_vectors(
+    ctx: Context, ids: list[PointId], known: dict[PointId, Entry], seen: dict[PointId, State]
+) -> set[PointId]:
+    """Thorough: points whose carried vectors the new side changed, and that differ from the old side's by more than a
+    copy's rounding."""
+    from changeover.engine.steps.compare import carried_vectors  # which itself walks as the passes do
+
+    changed = [p for p in ids if p in known and known[p].carried != seen[p].carried]
+    return carried_vectors(ctx, changed, frozenset(ctx.job.carry)) if changed else set()
 
 
 def without_same(

@@ -45,8 +45,8 @@ class Batch:
     """Leave points alone whose stored new vectors already fit; the page must hold them."""
     reuse: bool = False
     """Only the payload changed: the new side's own vectors are written again with it."""
-    base: Mapping[PointId, bytes | None] | None = None
-    """Sweep: payload hash that the new side must still have right before the write; None where it must be absent."""
+    base: Mapping[PointId, by_ids.State | None] | None = None
+    """Sweep: the state that the new side must still have right before the write; None where it must be absent."""
     done: Callable[[], None] = lambda: None
     """Called when everything is written and in the ledger."""
     basis: list[bytes] = field(default_factory=list)
@@ -236,9 +236,10 @@ def _untouched(batch: Batch, ids: list[PointId], *, own: bool = False) -> set[Po
     batch writes counts as untouched: an earlier attempt may have taken effect.
     """
     assert batch.base is not None
-    now = by_ids.payload_hashes(batch.ctx, batch.ctx.job.target, ids)
-    mine: dict[PointId, bytes] = {}
+    now = by_ids.states(batch.ctx, ids)
+    mine: dict[PointId, by_ids.State] = {}
     if own:
-        mine = {batch.page.ids[row]: payload_hash(batch.page.payload(row)) for row in batch.rows}
+        page, carried = batch.page, batch.ctx.recipe.carried
+        mine = {page.ids[row]: by_ids.State(payload_hash(page.payload(row)), carried(page, row)) for row in batch.rows}
     seen = {point_id: (batch.base.get(point_id), mine.get(point_id, batch.base.get(point_id))) for point_id in ids}
     return {point_id for point_id in ids if now.get(point_id) in seen[point_id]}

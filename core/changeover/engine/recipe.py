@@ -83,11 +83,12 @@ class Recipe:
         hasher = blake2b(self.text(page, row).encode("utf-8", "surrogatepass"), digest_size=16)
         return self._contents(hasher, self.reads, page, row)
 
-    def carried(self, page: Page, row: int) -> bytes:
+    def carried(self, page: Page, row: int, *, new_side: bool = False) -> bytes:
         """Hash of the vectors that are carried over; b"" where the run does not watch them."""
+        carry = self._ctx.job.carry
         if not self._ctx.job.thorough:
             return b""
-        return self._contents(blake2b(digest_size=16), self._ctx.job.carry, page, row)
+        return self._contents(blake2b(digest_size=16), carry.values() if new_side else carry, page, row)
 
     @staticmethod
     def _contents(hasher: blake2b, names: Iterable[str], page: Page, row: int) -> bytes:

@@ -186,7 +186,7 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
                 differing[page.ids[row]] = kind
         present = {page.ids[row] for row in rows}
         gone = [p for p, entry in known.items() if p not in present and entry.mark is not Mark.ASIDE]
-        seen: dict[PointId, bytes] = {}
+        seen: dict[PointId, by_ids.State] = {}
         if sweep and not ctx.in_place:
             differing, gone, seen = without_conflicts(ctx, found, known, differing, gone)
         elif ctx.plan.follows and not ctx.in_place:
@@ -238,7 +238,7 @@ def again(
     *,
     stale_only: bool = False,
     reuse: bool = False,
-    base: dict[PointId, bytes | None] | None = None,
+    base: dict[PointId, by_ids.State | None] | None = None,
     part: int | None = None,
 ) -> Iterator[Batch]:
     """Read these points anew, whole, and have them embedded (or, with `reuse`, their new vectors copied) and written."""
