@@ -175,7 +175,13 @@ def by_file(answers: Path, recalled: type[Recalled], folder: Path) -> Outcome:
     return Outcome([one.question.id for one in wizard.questions()], wizard.findings(), plan_file.load(path))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(one, id=name, marks=() if name in ("in place", "hybrid") else pytest.mark.long)
+        for name, one in SCENARIOS.items()
+    ],
+)
 async def test_the_same_questions_findings_and_plan(
     scenario: Scenario, recalled: type[Recalled], tmp_path: Path
 ) -> None:
