@@ -178,7 +178,7 @@ def by_file(answers: Path, recalled: type[Recalled], folder: Path) -> Outcome:
 @pytest.mark.parametrize(
     "scenario",
     [
-        pytest.param(one, id=name, marks=() if name in ("in place", "hybrid") else pytest.mark.long)
+        pytest.param(one, id=name, marks=() if name == "in place" else pytest.mark.long)
         for name, one in SCENARIOS.items()
     ],
 )
