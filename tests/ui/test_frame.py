@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -141,6 +142,7 @@ async def test_what_is_looked_up_lies_one_deep_and_goes_when_the_way_goes_on() -
         assert isinstance(app.screen, Menu)
 
 
+@pytest.mark.long
 async def test_the_menu_has_what_works_now_and_destroys_nothing_untyped() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -118,6 +118,7 @@ async def test_from_the_first_key_to_the_summary() -> None:
     assert plan.job.name_in_use == "docs"
 
 
+@pytest.mark.long
 async def test_back_to_the_first_screen_loses_no_answer() -> None:
     app = app_of()
     async with app.run_test(size=(80, 24)) as pilot:
