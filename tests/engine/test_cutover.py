@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from changeover.cluster.errors import Action, ClusterError
+from changeover.engine import events as ev
 from changeover.engine.desk import Desk
 from changeover.engine.steps import converge, cutover
 from changeover.engine.steps.converge import sweep
@@ -181,4 +183,53 @@ async def test_the_lamps_go_on_over_points_that_come_and_go(ready: Any) -> None:
     cluster.scroll = fleeting
     await await_cutover(ctx, ctx.plan.steps[4])
     assert ctx.state.verified is verified
+    close(ctx)
+
+
+@pytest.mark.parametrize("mode", ["manual", "when-ready"])
+async def test_what_was_written_since_the_last_pass_is_there_before_the_alias_moves(
+    mode: str, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word comes seconds, or for a large collection minutes, after the last pass; so does every write meanwhile."""
+    monkeypatch.setattr(cutover, "REST_S", 60.0)
+    monkeypatch.setattr(cutover, "FRESH_S", -1.0)
+    cluster, ctx = await ready()
+    emit, answers = ctx.emit, list[tuple[str, str]]()
+
+    def asked(event: Any) -> None:
+        emit(event)
+        if isinstance(event, ev.CutoverReady):
+            edit(cluster, {i: (f"since {i}" if i > 50 else f"text {i}", 0) for i in range(2, 62)})
+            ctx.desk.cutover_asked = "word" if mode == "manual" else None
+
+    ctx.emit = asked
+    ctx.desk.answer = lambda word, refusal: answers.append((word, refusal))
+    await await_cutover(ctx, msgspec.structs.replace(ctx.plan.steps[4], mode=mode))
+    assert answers == ([("word", "")] if mode == "manual" else [])
+    check(cluster, "blue-green")
+    close(ctx)
+
+
+async def test_inserts_of_the_last_moment_are_brought_over_by_their_ids_before_anything_else(ready: Any) -> None:
+    """A point that is deleted on the new side before it was brought over comes back, so that every moment counts."""
+    cluster, ctx = await ready()
+    await await_cutover(ctx, ctx.plan.steps[4])
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    for i in (70, 71, 2**40):
+        old[i] = ({"text": f"late {i}", "n": 0}, old[20][1])
+    old[5] = ({"text": "late edit", "n": 0}, old[5][1])
+    new[71] = ({"text": "by a user", "n": 1}, {"new": vector_of("by a user")})
+    scroll, there, logs = cluster.scroll, list[list[int]](), list[str]()
+
+    def look(name: str, **options: Any) -> Any:
+        if name == "source" and options["payload"] and not options.get("filter"):
+            there.append(sorted(i for i in new if i >= 60))
+        return scroll(name, **options)
+
+    cluster.scroll = look
+    ctx.log = lambda text, level="info": logs.append(text)
+    assert "3 late writes brought over, 1 conflicts" in await sweep(ctx, ctx.plan.steps[6])
+    assert there[0] == [70, 71, 2**40]
+    assert new[71][0]["text"] == "by a user" and new[5][0]["text"] == "late edit"
+    assert any(text.endswith(f"brought over: 70, {2**40}") for text in logs)
     close(ctx)

@@ -41,6 +41,7 @@ class Found:
         """Points to delete on the side that serves, or that is the only copy: after the pass, if they are not too many."""
         self.repaired: dict[ShardKey | None, list[PointId]] = {}
         """In place: points that the sweep gave another vector than the one that was there."""
+        self.newcomers: list[PointId] = []
         self.suspects: set[PointId] = set()
         """Ids that lack the new vector although they have text and were not skipped."""
 
@@ -59,6 +60,12 @@ class Found:
         with self._lock:
             self.suspects.update(ids)
 
+    def fresh(self, ids: Sequence[PointId]) -> None:
+        """Count points that are new, and remember which."""
+        with self._lock:
+            self._counts["new"] += len(ids)
+            self.newcomers.extend(ids)
+
     def going(self, shard_key: ShardKey | None, ids: Sequence[PointId]) -> int:
         """Remember points to delete after the pass; returns how many there are by now."""
         with self._lock:
@@ -76,6 +83,8 @@ MANY_DELETED = 50
 SHARE_DELETED = 0.01
 """More deletes in one pass than both are not carried over without a person's word; nor is half of a small collection,
 beyond FEW_DELETED."""
+IDS = 5_000
+"""Ids read at once, where nothing else of a point is."""
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """A payload key that means the same to the server's path syntax and to a template."""
 
@@ -103,22 +112,27 @@ def walk(
     start: PointId | None = None,
     *,
     paced: bool = False,
+    most: int | None = None,
 ) -> Iterator[tuple[Page, list[int], PointId | None, bool]]:
     """Pages of a slice from `start`: (page, rows inside the slice, id to read next, whether it was the last page).
 
-    With `paced` every point counts against the rate; without, only a pause and the canary hold the reading back.
+    With `paced` every point counts against the rate; without, only a pause and the canary hold the reading back. Pages
+    are as large as a batch, or begin with `most` points.
     """
     end = id_key(part.end) if part.end is not None else None
     cursor = start if start is not None else part.start
     while True:
-        size = ctx.throttle.effective_batch
+        size = ctx.throttle.effective_batch if most is None else most
         ctx.throttle.admit(size if paced else 0)
         try:
             page = patiently(ctx, lambda cursor=cursor, size=size: read(cursor, size))  # type: ignore[misc]
         except ClusterError as error:
             if error.action is not Action.SPLIT or size == 1:
                 raise
-            ctx.throttle.learn_ceiling(size // 2)
+            if most is None:
+                ctx.throttle.learn_ceiling(size // 2)
+            else:
+                most = size // 2
             continue
         rows = [i for i, point_id in enumerate(page.ids) if end is None or id_key(point_id) < end]
         following = page.next
@@ -211,6 +225,31 @@ def changed(ctx: Context, part: Slice, found: Found, *, sweep: bool = False) -> 
                     base=base if sweep and not ctx.in_place else None,
                     part=part.number,
                 )
+
+
+def newcomers(ctx: Context, part: Slice, found: Found) -> Iterator[Batch]:
+    """Points of the slice that neither the ledger nor the new side has, by their ids alone: far quicker than a pass.
+
+    Nobody can tell a point that was inserted on the old side in the last moment from one that the application has
+    deleted on the new side since. Bringing such points over right before the swap and right after it leaves little time.
+    """
+
+    def read(cursor: PointId | None, size: int) -> Page:
+        return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=False, vectors=())
+
+    low = part.start
+    for page, rows, following, last in walk(ctx, part, read, most=IDS):
+        high = part.end if last else following
+        known = ctx.ledger.between(low, high)
+        low = high
+        fresh = [page.ids[row] for row in rows if page.ids[row] not in known]
+        if fresh:
+            there = by_ids.existing(ctx, ctx.job.target, fresh)
+            fresh = [point_id for point_id in fresh if point_id not in there]
+            found.fresh(fresh)
+            # Noted before it is written, as in `changed`.
+            ctx.ledger.put([(point_id, UNKNOWN) for point_id in fresh])
+            yield from again(ctx, fresh, base=dict.fromkeys(fresh), part=part.number)
 
 
 def compare(ctx: Context, page: Page, row: int, entry: Entry | None) -> Kind | None:

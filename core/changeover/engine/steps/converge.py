@@ -24,6 +24,8 @@ SWEEPS = 20
 """Passes after which the sweep gives up waiting for a quiet one."""
 LOOKS = 5
 """Looks at points that the last pass of the sweep repaired."""
+NAMED = 20
+"""Late inserts named in the log."""
 BETWEEN_S = 1.0
 """Between two passes of the sweep."""
 
@@ -42,7 +44,12 @@ async def sweep(ctx: Context, step: Sweep) -> str:
     """At least two passes a second apart, so that a write under way during the swap is seen; conflicts are kept new."""
     if not ctx.in_place and ctx.job.source not in await ctx.gateway.collections():
         return f"{ctx.job.source} was removed; nothing can reach it any more"
-    repaired, conflicts, number = 0, 0, 0
+    conflicts, number = 0, 0
+    late = await take_newcomers(ctx)
+    repaired = len(late)
+    if late:
+        ids = ", ".join(map(str, late[:NAMED])) + (", ..." if len(late) > NAMED else "")
+        ctx.log(f"first written on the old side in the moment of the cutover, brought over: {ids}")
     while True:
         number += 1
         found, touched = await pass_with_suspects(ctx, step.id, number, sweeping=True)
@@ -63,6 +70,17 @@ async def sweep(ctx: Context, step: Sweep) -> str:
             break
         await asyncio.to_thread(ctx.throttle.sleep, BETWEEN_S)
     return f"{repaired} late writes brought over, {conflicts} conflicts (new side kept)"
+
+
+async def take_newcomers(ctx: Context) -> list[PointId]:
+    """Bring over what the application inserted since the last pass, by ids alone; returns those points. Not in place."""
+    found = scans.Found()
+    if not ctx.in_place:
+        await shards.keep_up(ctx, sweeping=True)
+        parts = shards.slices_of(ctx)
+        fresh = [scans.newcomers(ctx.of(part.shard_key), part, found) for part in parts]
+        await asyncio.to_thread(Pipeline(ctx).run, fresh, min(4, len(fresh)))
+    return found.newcomers
 
 
 async def _look_again(ctx: Context, repaired: dict[ShardKey | None, list[PointId]]) -> None:

@@ -14,7 +14,7 @@ from changeover.engine.canary import teach_stored
 from changeover.engine.context import Context
 from changeover.engine.desk import QUALITY_CODE
 from changeover.engine.ledger import Mark
-from changeover.engine.steps.converge import calm_bound, describe, lost, one_pass
+from changeover.engine.steps.converge import calm_bound, describe, lost, one_pass, take_newcomers
 from changeover.engine.steps.schema import send
 from changeover.engine.steps.verify import verify
 from changeover.engine.steps.wait_green import Alarm, look, words
@@ -23,6 +23,8 @@ from changeover.plan.model import AwaitCutover, Kept, SwapAlias, SwitchApplicati
 from changeover.words import duration
 
 POLL_S = 0.5
+FRESH_S = 0.2
+"""A pass that ended longer ago is repeated before the alias moves: the fewer late writes, the less is left to guess."""
 REST_S = 3.0
 """Least pause between two catch-up passes while the cutover waits; also twice the last pass's own time."""
 
@@ -39,36 +41,47 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
     if step.mode == "never":
         return "no cutover was planned; both sides stay"
     assert ctx.desk is not None
-    number, found, next_pass, shown, alarm = 0, None, 0.0, None, Alarm()
+    number, ended, next_pass, shown, alarm = 0, 0.0, 0.0, None, Alarm()
+    found: ev.Differences | None = None
     while True:
         if time.monotonic() >= next_pass:
             number += 1
             begun = time.monotonic()
             found = await one_pass(ctx, step.id, number)
-            next_pass = time.monotonic() + max(REST_S, 2 * (time.monotonic() - begun))
+            ended = time.monotonic()
+            next_pass = ended + max(REST_S, 2 * (ended - begun))
             await _verify_lost(ctx)
             lamps = await _lamps(ctx, found, alarm)
             if lamps != shown:
                 shown = lamps
                 ctx.emit(ev.CutoverReady(at=ctx.clock(), lamps=lamps, backlog=found.total))
-        asked = ctx.desk.cutover_asked
-        if asked is not None:
+        asked, confirmed = ctx.desk.cutover_asked, ctx.state.when_ready
+        by_itself = (confirmed or step.mode == "when-ready") and shown and all(lamp.on for lamp in shown)
+        if asked is not None or by_itself:
             ctx.desk.cutover_asked = None
             assert found is not None
-            lamps = await _lamps(ctx, found, alarm)
-            dark = next((lamp for lamp in lamps if not lamp.on), None)
-            ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
+            dark = _dark(await _lamps(ctx, found, alarm))
+            if dark is None and time.monotonic() - ended > FRESH_S:
+                number += 1
+                found = await one_pass(ctx, step.id, number)
+                dark = _dark(await _lamps(ctx, found, alarm))
+            if asked is not None:
+                ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
             if dark is None:
+                await take_newcomers(ctx)
                 ctx.lit = True
-                return "asked for by a person"
-        confirmed = ctx.state.when_ready
-        if (confirmed or step.mode == "when-ready") and shown and all(lamp.on for lamp in shown):
-            ctx.lit = True
-            return "every lamp is on, as a person confirmed" if confirmed else "every lamp is on"
+                if asked is not None:
+                    return "asked for by a person"
+                return "every lamp is on, as a person confirmed" if confirmed else "every lamp is on"
         began = ctx.state.step(step.id).started_at
         if step.window_s and not confirmed and began is not None and ctx.clock() > began + step.window_s:
             raise WindowEndedError(f"the window of {duration(step.window_s)} ended; nothing was brought back")
         await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
+
+
+def _dark(lamps: tuple[ev.Lamp, ...]) -> ev.Lamp | None:
+    """The first lamp that is not on."""
+    return next((lamp for lamp in lamps if not lamp.on), None)
 
 
 async def _verify_lost(ctx: Context) -> None:
