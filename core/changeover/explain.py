@@ -71,9 +71,9 @@ VERDICTS = {
     ),
     "many-deleted": (
         "Many deleted: after the cutover far more points were gone from the side that is read than an application deletes\n"
-        "in a while: more than fifty and one in a hundred, or half of them. Somebody may have emptied that collection, or\n"
-        "made it anew; carried over, these deletes would empty the other side too. Nothing was deleted. If the points are to\n"
-        "go, `changeover resume RUN --accept many-deleted`."
+        "in a while: more than fifty and one in a hundred (on the way back one in five), or half of them. Somebody may have\n"
+        "emptied that collection, or made it anew; carried over, these deletes would empty the other side too. Nothing was\n"
+        "deleted. If the points are to go, `changeover resume RUN --accept many-deleted`."
     ),
     "no-old-vector": (
         "No old vector: `changeover rollback` was asked for without the old model. Points that were added, or got another\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from changeover.engine.context import Context
 from changeover.engine.steps.converge import catch_up
 from changeover.engine.steps.load import load
 from changeover.engine.steps.way_back import count_lacking
+from changeover.errors import BlockedError
 from changeover.plan.model import Mode
 from changeover.routes import way_back as route
 from changeover.survey.model import PointId
@@ -108,6 +110,24 @@ async def test_blue_green_any_writes_on_both_sides(before: State, old: State, ne
             if i in late and content(source)[i] == old.get(i) and "old" in late[i]:
                 assert "old" in vectors, f"the old vector of {i} was right, and is lost"
         close(ctx)
+
+
+@pytest.mark.parametrize(("deleted", "stopped"), [(70, False), (81, True)])
+async def test_what_the_application_deleted_since_the_cutover_goes_but_not_an_emptied_side(
+    deleted: int, stopped: bool, tmp_path: Path
+) -> None:
+    """The first pass of the way back meets all deletes since the cutover at once, be it days of them."""
+    cluster, done = await forward("blue-green", {i: (f"text {i}", 0) for i in range(400)}, tmp_path)
+    for i in range(deleted):
+        del cluster.collections["target"][i]
+    ctx = back(cluster, done, tmp_path, OLD)
+    if stopped:
+        with pytest.raises(BlockedError, match=r"many-deleted: .* of 400 points"):
+            await catch_up(ctx, step(ctx, "catch-up"))
+    else:
+        await catch_up(ctx, step(ctx, "catch-up"))
+    assert len(cluster.collections["source"]) == (400 if stopped else 400 - deleted)
+    close(ctx)
 
 
 async def test_a_resumed_way_back_in_place_takes_no_old_vector_away_that_the_application_wrote() -> None:

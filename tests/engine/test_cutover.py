@@ -233,3 +233,14 @@ async def test_inserts_of_the_last_moment_are_brought_over_by_their_ids_before_a
     assert new[71][0]["text"] == "by a user" and new[5][0]["text"] == "late edit"
     assert any(text.endswith(f"brought over: 70, {2**40}") for text in logs)
     close(ctx)
+
+
+@pytest.mark.parametrize(("took", "new", "on"), [(29.0, 500, True), (31.0, 50, True), (31.0, 51, False)])
+async def test_a_busy_application_does_not_keep_the_cutover_shut(took: float, new: int, on: bool, ready: Any) -> None:
+    """A pass brings over all that was written before it began: what it found says how busy the application is."""
+    _, ctx = await ready()
+    found = ev.Differences(at=0.0, step="await", number=1, new=new, seconds=took)
+    lamp = cutover._caught_up_lamp(ctx, found)
+    assert lamp.on is on and lamp.detail.startswith(f"{took:.1f} s behind; last pass: {new} new")
+    assert ("at most 30 s or 50 points" in lamp.detail) is not on
+    close(ctx)

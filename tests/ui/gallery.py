@@ -218,7 +218,7 @@ def ready(story: stories.Story) -> None:
 
 
 def not_ready(story: stories.Story) -> None:
-    dark = ev.Lamp(name="caught up", on=False, detail="last pass: 57 new (at most 4)")
+    dark = ev.Lamp(name="caught up", on=False, detail="94.0 s behind; last pass: 57 new (at most 30 s or 50 points)")
     story.until_cutover(lamps=(stories.LAMPS[0], dark, *stories.LAMPS[2:]))
 
 

@@ -26,7 +26,7 @@ QUALITY = QualityReport(
 )
 LAMPS = (
     ev.Lamp(name="collection green", on=True, detail="green, nothing queued"),
-    ev.Lamp(name="caught up", on=True, detail="last pass: nothing (at most 4)"),
+    ev.Lamp(name="caught up", on=True, detail="0.2 s behind; last pass: no differences"),
     ev.Lamp(name="verified", on=True, detail="4,000 points"),
     ev.Lamp(name="quality", on=True, detail="GO: nDCG@10 rises by 0.105 [0.071, 0.139]"),
     ev.Lamp(name="alias where planned", on=True, detail="docs -> docs_v1"),

@@ -130,6 +130,8 @@ class Differences(_Event, frozen=True, kw_only=True, tag="differences"):
     missing: int = 0
     """Points whose new vector is absent although the ledger says it was written."""
     conflicts: int = 0
+    seconds: float = 0.0
+    """How long the pass took, repairs included: how far behind the new side can be when it ends."""
 
     @property
     def total(self) -> int:

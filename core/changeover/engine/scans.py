@@ -72,9 +72,10 @@ class Found:
             self.gone.setdefault(shard_key, []).extend(ids)
             return sum(map(len, self.gone.values()))
 
-    def event(self, at: float, step: str, number: int) -> ev.Differences:
+    def event(self, at: float, step: str, number: int, seconds: float) -> ev.Differences:
         """The pass as an event."""
-        return ev.Differences(at=at, step=step, number=number, **{str(k): v for k, v in self._counts.items()})
+        counts = {str(k): v for k, v in self._counts.items()}
+        return ev.Differences(at=at, step=step, number=number, seconds=round(seconds, 3), **counts)
 
 
 DELETED_CODE = "many-deleted"
@@ -83,6 +84,8 @@ MANY_DELETED = 50
 SHARE_DELETED = 0.01
 """More deletes in one pass than both are not carried over without a person's word; nor is half of a small collection,
 beyond FEW_DELETED."""
+SHARE_DELETED_SINCE = 0.2
+"""The share on the way back, where the first pass meets all that the application has deleted since the cutover."""
 IDS = 5_000
 """Ids read at once, where nothing else of a point is."""
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -336,7 +339,8 @@ def _delete_later(ctx: Context, found: Found, gone: list[PointId]) -> None:
     """Raises BlockedError when so many are gone that somebody emptied, or made anew, the side that is read."""
     going = found.going(ctx.shard_key, gone)
     points = ctx.ledger.count()
-    most = max(FEW_DELETED, min(max(MANY_DELETED, SHARE_DELETED * points), points / 2))
+    share = SHARE_DELETED_SINCE if ctx.plan.follows else SHARE_DELETED
+    most = max(FEW_DELETED, min(max(MANY_DELETED, share * points), points / 2))
     if going > most and not ctx.overruled(DELETED_CODE):
         raise BlockedError(
             f"{DELETED_CODE}: {going:,} or more of {points:,} points are gone from {ctx.job.source} since the"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CALM = 0.001
 """A pass that finds at most this share of all points (and never fewer than CALM_POINTS) means: caught up."""
 CALM_POINTS = 50
+CALM_S = 30.0
+"""So does one that took at most so long: however busy the application is, no more than its last writes are missing."""
 SWEEPS = 20
 """Passes after which the sweep gives up waiting for a quiet one."""
 LOOKS = 5
@@ -35,7 +37,7 @@ async def catch_up(ctx: Context, step: CatchUp) -> str:
     found: ev.Differences | None = None
     for number in range(1, step.passes + 1):
         found = await one_pass(ctx, step.id, number)
-        if found.total <= calm_bound(ctx):
+        if calm(ctx, found):
             break
     return f"last pass: {describe(found)}" if found else "nothing to do"
 
@@ -57,7 +59,7 @@ async def sweep(ctx: Context, step: Sweep) -> str:
         conflicts += found.conflicts
         if number >= 2 and not found.total:
             break
-        if number >= max(2, step.passes) and ctx.in_place and found.total <= calm_bound(ctx):
+        if number >= max(2, step.passes) and ctx.in_place and calm(ctx, found):
             await _look_again(ctx, touched.repaired)
             break
         if number >= SWEEPS:
@@ -107,8 +109,13 @@ async def lost(ctx: Context) -> int:
     return short if short > (calm_bound(ctx) if ctx.job.insert_only and there else 0) else 0
 
 
+def calm(ctx: Context, found: ev.Differences) -> bool:
+    """Whether the new side has caught up: a pass brings over all that was written before it began."""
+    return found.total <= calm_bound(ctx) or found.seconds <= CALM_S
+
+
 def calm_bound(ctx: Context) -> int:
-    """How many differences in one pass still count as caught up."""
+    """How many differences in one pass still count as caught up, however long it took."""
     return max(CALM_POINTS, int(CALM * ctx.ledger.count()))
 
 
@@ -136,7 +143,8 @@ async def pass_with_suspects(
     await asyncio.to_thread(work.run, differing, min(4, len(differing)))
     for key, gone in found.gone.items():
         await asyncio.to_thread(partial(scans.delete_gone, ctx.of(key), found, gone, sweep=sweeping))
-    event = found.event(ctx.clock(), step, number)
+    took = time.monotonic() - begun
+    event = found.event(ctx.clock(), step, number, took)
     if sweeping and ctx.in_place:
         found.repaired = work.repaired
         # A point whose vector the application wrote itself is no late write: only what was repaired counts.
@@ -147,9 +155,10 @@ async def pass_with_suspects(
             missing=event.missing,
             edited=sum(map(len, work.repaired.values())),
             deleted=event.deleted,
+            seconds=event.seconds,
         )
     ctx.emit(event)
-    ctx.log(f"pass {number}: {found.scanned:,} points compared in {time.monotonic() - begun:.1f} s, {describe(event)}")
+    ctx.log(f"pass {number}: {found.scanned:,} points compared in {took:.1f} s, {describe(event)}")
     return event, found
 
 

@@ -14,7 +14,7 @@ from changeover.engine.canary import teach_stored
 from changeover.engine.context import Context
 from changeover.engine.desk import QUALITY_CODE
 from changeover.engine.ledger import Mark
-from changeover.engine.steps.converge import calm_bound, describe, lost, one_pass, take_newcomers
+from changeover.engine.steps.converge import CALM_S, calm, calm_bound, describe, lost, one_pass, take_newcomers
 from changeover.engine.steps.schema import send
 from changeover.engine.steps.verify import verify
 from changeover.engine.steps.wait_green import Alarm, look, words
@@ -25,6 +25,7 @@ from changeover.words import duration
 POLL_S = 0.5
 FRESH_S = 0.2
 """A pass that ended longer ago is repeated before the alias moves: the fewer late writes, the less is left to guess."""
+CAUGHT_UP = "caught up"
 REST_S = 3.0
 """Least pause between two catch-up passes while the cutover waits; also twice the last pass's own time."""
 
@@ -60,10 +61,11 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
         if asked is not None or by_itself:
             ctx.desk.cutover_asked = None
             assert found is not None
-            dark = _dark(await _lamps(ctx, found, alarm))
-            if dark is None and time.monotonic() - ended > FRESH_S:
-                number += 1
-                found = await one_pass(ctx, step.id, number)
+            dark = _dark(await _lamps(ctx, found, alarm), but=CAUGHT_UP)
+            if dark is None:
+                if time.monotonic() - ended > FRESH_S:
+                    number += 1
+                    found = await one_pass(ctx, step.id, number)
                 dark = _dark(await _lamps(ctx, found, alarm))
             if asked is not None:
                 ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
@@ -79,9 +81,9 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
         await asyncio.to_thread(ctx.throttle.sleep, POLL_S)
 
 
-def _dark(lamps: tuple[ev.Lamp, ...]) -> ev.Lamp | None:
-    """The first lamp that is not on."""
-    return next((lamp for lamp in lamps if not lamp.on), None)
+def _dark(lamps: tuple[ev.Lamp, ...], *, but: str = "") -> ev.Lamp | None:
+    """The first lamp that is not on; one of them may be left out."""
+    return next((lamp for lamp in lamps if not lamp.on and lamp.name != but), None)
 
 
 async def _verify_lost(ctx: Context) -> None:
@@ -156,10 +158,9 @@ async def _lamps(ctx: Context, found: ev.Differences, alarm: Alarm) -> tuple[ev.
     if now is not None:
         await alarm.wake(ctx, ctx.job.target, now)
     green = now is not None and now.color == "green" and not now.error
-    bound = calm_bound(ctx)
     lamps = [
         ev.Lamp(name="collection green", on=green, detail=words(now) if now else "the server does not answer"),
-        ev.Lamp(name="caught up", on=found.total <= bound, detail=f"last pass: {describe(found)} (at most {bound})"),
+        _caught_up_lamp(ctx, found),
     ]
     if any(isinstance(step, Verify) for step in ctx.plan.steps):
         lamps += [_verified_lamp(ctx), _quality_lamp(ctx)]
@@ -172,6 +173,13 @@ async def _lamps(ctx: Context, found: ev.Differences, alarm: Alarm) -> tuple[ev.
     if swap is not None:
         lamps.append(await _alias_lamp(ctx, swap))
     return tuple(lamps)
+
+
+def _caught_up_lamp(ctx: Context, found: ev.Differences) -> ev.Lamp:
+    words = f"{found.seconds:.1f} s behind; last pass: {describe(found)}"
+    if calm(ctx, found):
+        return ev.Lamp(name=CAUGHT_UP, on=True, detail=words)
+    return ev.Lamp(name=CAUGHT_UP, on=False, detail=f"{words} (at most {CALM_S:.0f} s or {calm_bound(ctx):,} points)")
 
 
 def _verified_lamp(ctx: Context) -> ev.Lamp:
