@@ -64,6 +64,7 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
             dark = _dark(await _lamps(ctx, found, alarm), but=CAUGHT_UP)
             if dark is None:
                 if time.monotonic() - ended > FRESH_S:
+                    ctx.log("one more look at both sides before the cutover")
                     number += 1
                     found = await one_pass(ctx, step.id, number)
                 dark = _dark(await _lamps(ctx, found, alarm))
