@@ -25,6 +25,8 @@ from tests.benchmarks.bench_run_screen import COLUMNS, ROWS, cpu_s
 from tests.terminal.terminal import Terminal
 
 BUDGET = 0.01
+CATCH_UP_S = 1.0
+"""After a stop the screen reads what it has missed, which an attached one never has to."""
 
 
 class Reading(NamedTuple):
@@ -79,6 +81,7 @@ def main() -> None:
                     terminal.signal(signal.SIGSTOP)
                     alone.append(engine.rates(terminal, seconds))
                     terminal.signal(signal.SIGCONT)
+                    terminal.read_for(CATCH_UP_S)
                     before, begun = cpu_s(terminal.process.pid), time.monotonic()
                     attached.append(engine.rates(terminal, seconds))
                     used += cpu_s(terminal.process.pid) - before
