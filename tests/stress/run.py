@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from changeover import seals
 from changeover.cluster.capabilities import supports
 from changeover.decision.answers import Answers, Limits, SparseAnswer, TargetAnswer, TextAnswer, VectorAnswer
 from changeover.embed.model import ModelSpec
@@ -22,19 +23,21 @@ from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import read_all
 from changeover.engine.state import RunState
-from changeover.plan import file as plan_file
 from changeover.plan.model import Access, Plan
 from tests.engine import live
 from tests.engine.small_world import kill_leftovers
+from tests.stress.endpoint import MODEL, Endpoint
 from tests.stress.proxy import Proxy
 from tests.stress.served import Served
 from tests.stress.world import World
 
-MODEL = ModelSpec(provider="sandbox", name="wordllama")
 PATIENCE_S = 240.0
 LONG_S = 10.0
 """In a shorter time the server is killed only the once that every run has."""
-WHAT = ("kill", "kill", "stop", "pause", "rate", "batch", "streams", "outage", "nothing", "server killed")
+WHAT = (
+    *("kill", "kill", "stop", "pause", "rate", "batch", "streams", "outage", "nothing"),
+    *("model outage", "nothing may be spent", "server killed"),
+)
 Column = Callable[[list[tuple[dict[str, Any], dict[str, Any]]]], list[Any]]
 
 
@@ -42,7 +45,8 @@ Column = Callable[[list[tuple[dict[str, Any], dict[str, Any]]]], list[Any]]
 class Route:
     """Answers, and what the new vectors must be: a vector (or None) for each of the points given."""
 
-    answers: Callable[[str], dict[str, Any]]
+    answers: Callable[[str, ModelSpec], dict[str, Any]]
+    """Of the target's name and the model."""
     made: Column
     vector: str
 
@@ -78,25 +82,25 @@ def _sparse() -> dict[str, Any]:
 
 def closed(route: str, version: str) -> bool:
     """Whether the route asks for a vector to be added where a server of this version cannot do so."""
-    return ROUTES[route].answers("").get("route") == "in-place" and not supports("add_vector_safe", version)
+    return ROUTES[route].answers("", MODEL).get("route") == "in-place" and not supports("add_vector_safe", version)
 
 
-def _blue_green(target: str) -> dict[str, Any]:
+def _blue_green(target: str, model: ModelSpec) -> dict[str, Any]:
     vector = VectorAnswer(source="old", name="new")
-    return {"route": "blue-green", "model": MODEL, "vector": vector, "target": TargetAnswer(collection=target)}
+    return {"route": "blue-green", "model": model, "vector": vector, "target": TargetAnswer(collection=target)}
 
 
 ROUTES: dict[str, Route] = {
     "in-place": Route(
-        lambda _: {"route": "in-place", "model": MODEL, "vector": VectorAnswer(source="old", name="new")},
+        lambda _, model: {"route": "in-place", "model": model, "vector": VectorAnswer(source="old", name="new")},
         embedded,
         "new",
     ),
     "blue-green": Route(_blue_green, embedded, "new"),
-    "side-by-side": Route(lambda target: {"keep_both": True, **_blue_green(target)}, embedded, "new"),
-    "hybrid": Route(lambda _: {**_sparse(), "vector": VectorAnswer(source="old")}, terms, "terms"),
+    "side-by-side": Route(lambda target, model: {"keep_both": True, **_blue_green(target, model)}, embedded, "new"),
+    "hybrid": Route(lambda *_: {**_sparse(), "vector": VectorAnswer(source="old")}, terms, "terms"),
     "dimensions": Route(
-        lambda target: {
+        lambda target, _: {
             "avoid": "dimensions",
             "route": "blue-green",
             "vector": VectorAnswer(source="old", name="short"),
@@ -106,7 +110,7 @@ ROUTES: dict[str, Route] = {
         "short",
     ),
     "dimensions in place": Route(
-        lambda _: {
+        lambda *_: {
             "avoid": "dimensions",
             "route": "in-place",
             "vector": VectorAnswer(source="old", name="short"),
@@ -136,27 +140,27 @@ def stress(
     """
     kind = ROUTES[route]
     chance = random.Random(seed)
-    world, proxy = World(url, name, points=points, seed=seed), Proxy(url, seed)
+    world, proxy, model = World(url, name, points=points, seed=seed), Proxy(url, seed), Endpoint(seed)
     try:
-        plan = _plan(world, proxy, kind, environ)
+        plan = _plan(world, proxy, kind.answers(f"{name}_v2", model.spec), environ)
         run = RunFolder.create(plan, environ, accepted=frozenset({"no-go"} | {f.code for f in plan.findings}))
         world.start()
-        proxy.share = 0.04
+        proxy.share = model.share = 0.04
 
         def server_killed() -> None:
             if served is not None:
                 with world.held():
                     served.killed(chance.uniform(0.0, dead_s))
 
-        done = _chaos(run, environ, proxy, chance, seconds / 2, server_killed)
+        done = _chaos(run, environ, proxy, model, chance, seconds / 2, server_killed)
         if served is not None:
             done["server killed"] += 1
             working(run, environ)
             server_killed()
-        done += _chaos(run, environ, proxy, chance, seconds / 2, server_killed)
-        proxy.share, world.pause_s = 0.015, 0.5
+        done += _chaos(run, environ, proxy, model, chance, seconds / 2, server_killed)
+        proxy.share, model.share, world.pause_s = 0.015, 0.015, 0.5
         state = _to_the_end(run, environ, world, chance, done)
-        proxy.share = 0.0
+        proxy.share = model.share = 0.0
         world.stop()
         check(world, plan, kind, run)
         return {
@@ -164,7 +168,7 @@ def stress(
             "writes": world.writes,
             "searches": world.searches,
             "did": dict(done),
-            "faults": dict(proxy.struck),
+            "faults": dict(proxy.struck + model.struck),
             "conflicts": len(state.conflicts),
         }
     finally:
@@ -172,26 +176,28 @@ def stress(
         kill_leftovers(environ)
         world.close(f"{name}_v2")
         proxy.close()
+        model.close()
 
 
-def _plan(world: World, proxy: Proxy, kind: Route, environ: dict[str, str]) -> Plan:
+def _plan(world: World, proxy: Proxy, answered: dict[str, Any], environ: dict[str, str]) -> Plan:
     """The wizard's plan, for the proxy's address."""
 
     answers = {
         "collection": world.alias,
         "text": TextAnswer(field="text"),
         "limits": Limits(batch=16, streams=2, rate=40.0, thorough=True),
-        **kind.answers(f"{world.collection}_v2"),
+        **answered,
     }
     plan = live.plan_of(Access(url=proxy.url), world.alias, Answers(**answers), environ, trials=False)
     job = msgspec.structs.replace(plan.job, access=Access(url=proxy.url))
-    return plan_file.seal(msgspec.structs.replace(plan, job=job, hash=""))
+    return seals.seal(msgspec.structs.replace(plan, job=job, hash=""))
 
 
 def _chaos(
     run: RunFolder,
     environ: dict[str, str],
     proxy: Proxy,
+    model: Endpoint,
     chance: random.Random,
     seconds: float,
     server_killed: Callable[[], None],
@@ -220,6 +226,12 @@ def _chaos(
             control.ask(run.control, "streams", chance.choice([1, 2, 4]))
         elif what == "outage":
             proxy.outage(chance.uniform(0.5, 3.0))
+        elif what == "model outage":
+            model.outage(chance.uniform(0.5, 3.0))
+        elif what == "nothing may be spent":
+            control.ask(run.control, "spend", 0)
+            time.sleep(chance.uniform(0.3, 1.0))
+            control.ask(run.control, "spend", 1_000_000)
         elif what == "server killed":
             server_killed()
     return did
@@ -252,6 +264,7 @@ def _to_the_end(
     control.ask(run.control, "rate", 0)
     control.ask(run.control, "batch", 32)
     asked = stopped = False
+    moved = run.plan().job.mode == "in-place"
     until = time.monotonic() + PATIENCE_S
     while True:
         state = run.state()
@@ -269,6 +282,12 @@ def _to_the_end(
                 did["kill after the cutover"] += 1
                 live.kill(run, pid)
             world.pause()
+        elif state.cutover is None and state.status == "ready" and not moved:
+            moved = True
+            did["alias moved"] += 1
+            with world.elsewhere():
+                control.ask(run.control, "cutover", run.plan().job.name_in_use)
+                time.sleep(chance.uniform(0.3, 1.0))
         elif state.cutover is None and state.status == "ready":
             control.ask(run.control, "cutover", run.plan().job.name_in_use)
             if not asked and chance.random() < 0.7:

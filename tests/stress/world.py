@@ -128,8 +128,8 @@ class World:
         self.send("PUT", f"/collections/{name}", body)
         for field, schema in (("module", "keyword"), ("n", {"type": "integer", "range": True, "lookup": False})):
             self.send("PUT", f"/collections/{name}/index?wait=true", {"field_name": field, "field_schema": schema})
-        action = {"create_alias": {"collection_name": name, "alias_name": self.alias}}
-        self.send("POST", "/collections/aliases", {"actions": [action]})
+        self.send("PUT", f"/collections/{name}_other", body)
+        self.point_at(name)
         ids = [self.new_id() for _ in range(points)]
         for begin in range(0, points, 50):
             self.upsert({i: (self.payload(), self.vectors()) for i in ids[begin : begin + 50]})
@@ -224,6 +224,22 @@ class World:
             self.deleted.append(some)
         self.writes += 1
 
+    def point_at(self, collection: str) -> None:
+        """Let the application's name stand for that collection."""
+        action = {"create_alias": {"collection_name": collection, "alias_name": self.alias}}
+        self.send("POST", "/collections/aliases", {"actions": [action]})
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Somebody else has the name stand for a collection of theirs, and takes that back where it still does."""
+        self.point_at(f"{self.collection}_other")
+        try:
+            yield
+        finally:
+            now = {entry["alias_name"]: entry["collection_name"] for entry in self.send("GET", "/aliases")["aliases"]}
+            assert now[self.alias] == f"{self.collection}_other", f"the name was taken from others: {now}"
+            self.point_at(self.collection)
+
     def write_late(self) -> None:
         """A write from outside the writer's own thread."""
         with self._lock:
@@ -302,6 +318,6 @@ class World:
         """Remove everything from the server."""
         self._stop.set()
         self.http.post("/collections/aliases", json={"actions": [{"delete_alias": {"alias_name": self.alias}}]})
-        for collection in (self.collection, *more):
+        for collection in (self.collection, f"{self.collection}_other", *more):
             self.http.delete(f"/collections/{collection}")
         self.http.close()
