@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from changeover import seals
 from changeover.cluster.api import Column, Hit, Optimizations, Point, SparseValue
 from changeover.cluster.errors import Action, ClusterError
 from changeover.decision.answers import Answers
@@ -27,7 +28,6 @@ from changeover.engine.meter import Meter
 from changeover.engine.recipe import entry
 from changeover.engine.throttle import Throttle
 from changeover.ids import id_key
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover.survey.model import PointId
 
@@ -332,7 +332,7 @@ def plan(mode: pm.Mode, parts: tuple[pm.Slice, ...], *, batch: int = 7, **job: A
         if blue_green
         else pm.SwitchApplication(id="swap", title="Switch the application", vector="new")
     )
-    return plan_file.seal(
+    return seals.seal(
         pm.Plan(
             id="test-run",
             created_at="2026-01-01T00:00:00Z",

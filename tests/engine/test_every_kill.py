@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.decision.answers import Answers, Limits, TextAnswer
 from changeover.engine import control
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import read_all
 from changeover.engine.ledger import Ledger
 from changeover.errors import ExitCode
-from changeover.plan import file as plan_file
 from changeover.plan.model import Access, Plan
 from changeover.sandbox.server import start
 from tests.engine import dying, live
@@ -38,7 +38,7 @@ def planned(world: World, route: str, environ: dict[str, str]) -> Plan:
 
 def again(plan: Plan, number: int, torn: bool, environ: dict[str, str]) -> RunFolder:
     """A run of its own."""
-    copy = plan_file.seal(msgspec.structs.replace(plan, id=f"{plan.id}-{number}{'t' if torn else ''}", hash=""))
+    copy = seals.seal(msgspec.structs.replace(plan, id=f"{plan.id}-{number}{'t' if torn else ''}", hash=""))
     return RunFolder.create(copy, environ, accepted=frozenset({"no-go"} | {f.code for f in plan.findings}))
 
 

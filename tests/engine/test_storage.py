@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.cluster.api import Hit, Optimizations
 from changeover.engine import events as ev
 from changeover.engine.steps import wait_green
 from changeover.engine.steps.storage import change, measure
 from changeover.errors import BlockedError, UnverifiedError
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from tests.engine.fakes import MemoryCluster, close, context, plan, slices
 
@@ -61,7 +61,7 @@ def world(tmp_path: Path, good: int) -> Any:
     cluster.good = good
     cluster.collections["source"] = {i: ({}, {"old": [float(i), 1.0]}) for i in range(50)}
     made = plan("in-place", slices())
-    made = plan_file.seal(msgspec.structs.replace(made, steps=(BEFORE, STEP, AFTER), hash=""))
+    made = seals.seal(msgspec.structs.replace(made, steps=(BEFORE, STEP, AFTER), hash=""))
     return cluster, context(tmp_path, made, cluster)
 
 

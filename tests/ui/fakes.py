@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from changeover import seals
 from changeover.checks.model import Finding, ModelProbe, Probes
 from changeover.decision.answers import Answers, RouteName, TextAnswer, VectorAnswer, set_answer
 from changeover.decision.charts import Chart, Evidence
@@ -14,7 +15,6 @@ from changeover.embed.model import ModelSpec
 from changeover.engine.folder import RunFolder
 from changeover.errors import UnreachableError
 from changeover.measurements import Measurements, supposing
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover.survey import model as sm
 from changeover.survey.listing import Listed
@@ -228,7 +228,7 @@ def plan(route: RouteName = "blue-green", findings: tuple[Finding, ...] = FINDIN
             version="1.18.3", collection="docs_v1", vectors={}, aliases={"docs": "docs_v1"}, indexes={}
         ),
     )
-    return plan_file.seal(bare)
+    return seals.seal(bare)
 
 
 TRIAL = "fewer dimensions on stored vectors"

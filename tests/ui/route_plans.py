@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from changeover import seals
 from changeover.decision.answers import Answers
 from changeover.decision.tree import propose
 from changeover.plan import file as plan_file
@@ -46,4 +47,4 @@ def route_plan(which: str) -> pm.Plan:
     made = build(seen, propose(seen, given, PROBES), FINDINGS, PROBES, pm.Access(url="http://localhost:6333"))
     text = plan_file.to_json(made).decode().replace(made.id, f"docs-{which}-1").replace(made.hash, "")
     fixed = msgspec.json.decode(text, type=pm.Plan)
-    return plan_file.seal(msgspec.structs.replace(fixed, created_at="2027-01-15T08:00:00Z", changeover="0.1.0"))
+    return seals.seal(msgspec.structs.replace(fixed, created_at="2027-01-15T08:00:00Z", changeover="0.1.0"))

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.afterwards import backs, cleanup, rollback
 from changeover.embed.model import ModelSpec
 from changeover.engine import control, launch
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover.routes import way_back
 from changeover_tui.screens.afterwards import AfterwardsScreen
@@ -75,7 +75,7 @@ def done(*, old_model: bool = True, window_s: float = 0.0) -> RunFolder:
     if window_s:
         steps = (*steps, pm.OpenWayBack(id="open-way-back", title="Keep the way back open for 24 h", window_s=window_s))
     job = msgspec.structs.replace(plan.job, old_model=fakes.OLD if old_model else None)
-    run = stories.run_of(plan_file.seal(msgspec.structs.replace(plan, job=job, steps=steps, hash="")), Path("runs"))
+    run = stories.run_of(seals.seal(msgspec.structs.replace(plan, job=job, steps=steps, hash="")), Path("runs"))
     story = stories.Story(run)
     story.until_cutover()
     story.write(*CONFLICTS)

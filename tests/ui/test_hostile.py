@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.checks.model import Finding
 from changeover.engine import events as ev
 from changeover.engine import state as run_state
 from changeover.engine.folder import RunFolder
 from changeover.engine.lock import RunLock
-from changeover.plan import file as plan_file
 from changeover.report.build import write as write_report
 from changeover.survey.listing import Listed
 from changeover_tui.plain.follow import lines
@@ -124,7 +124,7 @@ async def test_collections_findings_and_plans_show_foreign_text_as_text(
     said = encodable(text)
     plan = fakes.plan()
     job = msgspec.structs.replace(plan.job, source=said, target=said, name_in_use=said, template=said)
-    hostile = plan_file.seal(msgspec.structs.replace(plan, job=job, application=said, hash=""))
+    hostile = seals.seal(msgspec.structs.replace(plan, job=job, application=said, hash=""))
     monkeypatch.setattr(wizard, "plan", lambda: hostile)
     async with showing(PlanScreen(wizard, set()), (80, 24)) as pilot:
         assert is_safe(as_text(pilot.app))

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import changeover.wizard
+from changeover import seals
 from changeover.decision.answers import from_toml
 from changeover.engine import events as ev
 from changeover.engine.control import ask
@@ -332,7 +333,7 @@ def waiting(tmp_path: Path) -> RunFolder:
     """A run that is ready and waits for a person."""
     plan = journals.a_plan()
     steps = tuple(msgspec.structs.replace(s, mode="manual") if s.id == "await" else s for s in plan.steps)
-    plan = plan_file.seal(msgspec.structs.replace(plan, steps=steps))
+    plan = seals.seal(msgspec.structs.replace(plan, steps=steps))
     return journals.on_disk(tmp_path / "runs" / "one", [*journals.loading(), *journals.ready()], plan)
 
 

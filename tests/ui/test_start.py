@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.engine import events as ev
 from changeover.engine import launch
 from changeover.engine.folder import RunFolder
@@ -35,9 +36,9 @@ def one(name: str, age: int, *, follows: str = "", window_s: float = 0.0) -> sto
         msgspec.structs.replace(step, window_s=window_s) if isinstance(step, pm.AwaitCutover) else step
         for step in plan.steps
     )
-    sealed = plan_file.seal(msgspec.structs.replace(plan, id=name, steps=steps, hash=""))
+    sealed = seals.seal(msgspec.structs.replace(plan, id=name, steps=steps, hash=""))
     if follows:  # as if it had been begun from the other one, without a ledger
-        sealed = plan_file.seal(msgspec.structs.replace(sealed, follows=follows, hash=""))
+        sealed = seals.seal(msgspec.structs.replace(sealed, follows=follows, hash=""))
         folder = RunFolder(ROOT / name)
         folder.path.mkdir(parents=True)
         (folder.path / "plan.json").write_bytes(plan_file.to_json(sealed))

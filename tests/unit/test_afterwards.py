@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.afterwards import cleanup, rollback
 from changeover.afterwards.backs import open_back
 from changeover.engine import control, launch
@@ -20,7 +21,6 @@ from changeover.engine.desk import Desk
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal
 from changeover.errors import BlockedError, UsageError
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover_tui.verbs import rollback as verb
 from tests.engine import fakes
@@ -51,7 +51,7 @@ def made(root: Path, name: str, *events: ev.Event, window_s: float = 0.0, ago_s:
     )
     at = datetime.fromtimestamp(time.time() - ago_s, UTC).isoformat(timespec="seconds")
     plan = msgspec.structs.replace(plan, id=name, steps=(*steps, *DROPS), created_at=at, hash="")
-    folder = RunFolder.create(plan_file.seal(plan), {}, root / name)
+    folder = RunFolder.create(seals.seal(plan), {}, root / name)
     journal = Journal(folder.journal)
     for event in events:
         journal.write(event)

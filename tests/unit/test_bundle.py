@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from changeover import seals
 from changeover.bundle import file as bundle_file
 from changeover.bundle.make import Contents, make, thinned
 from changeover.bundle.model import Allowed, Bundle
@@ -403,7 +404,7 @@ def test_a_bundle_that_breaks_the_walk_is_refused_in_one_line(tmp_path: Path) ->
     assert bundle.survey is not None
     survey_ = msgspec.structs.replace(bundle.survey, config={"params": 5})
     path = tmp_path / "odd.json"
-    path.write_bytes(bundle_file.to_json(bundle_file.seal(msgspec.structs.replace(bundle, survey=survey_))))
+    path.write_bytes(bundle_file.to_json(seals.seal(msgspec.structs.replace(bundle, survey=survey_))))
     with pytest.raises(UsageError, match="not a bundle that can be walked"):
         opened(path)
     path.write_bytes(bundle_file.to_json(bundle))
@@ -435,7 +436,7 @@ def test_a_run_is_unpacked_as_it_stood(tmp_path: Path) -> None:
 def _resealed(data: bytes) -> bytes:
     tree = msgspec.json.decode(data)
     bundle = msgspec.convert(tree, Bundle)
-    return bundle_file.to_json(msgspec.structs.replace(bundle, hash=bundle_file.digest(bundle)))
+    return bundle_file.to_json(msgspec.structs.replace(bundle, hash=seals.digest(bundle)))
 
 
 def _same(plan: Plan) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.checks.model import Finding
 from changeover.engine import control
 from changeover.engine import events as ev
@@ -200,7 +201,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     for number in range(40):
         plan = msgspec.structs.replace(journals.a_plan(), id=f"run-{number}-" + "x" * 200)
-        RunFolder.create(plan_file.seal(plan), {}, tmp_path / "runs" / plan.id)
+        RunFolder.create(seals.seal(plan), {}, tmp_path / "runs" / plan.id)
     command = f"{sys.executable} -m changeover_tui.cli runs | head -n 1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("run")
@@ -318,7 +319,7 @@ def test_a_cutover_needs_the_name(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def planned(tmp_path: Path, **changes: object) -> Plan:
     """A plan file plan.json in the test's folder."""
-    plan = plan_file.seal(msgspec.structs.replace(journals.a_plan(), **changes))
+    plan = seals.seal(msgspec.structs.replace(journals.a_plan(), **changes))
     (tmp_path / "plan.json").write_bytes(plan_file.to_json(plan))
     return plan
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.cluster.errors import NeedsRestError
 from changeover.engine import control, engine
 from changeover.engine import events as ev
@@ -22,7 +23,6 @@ from changeover.engine.folder import RunFolder
 from changeover.engine.journal import Journal, JournalError
 from changeover.engine.state import begin
 from changeover.errors import ExitCode, StoppedError, UnreachableError
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from tests.engine import fakes
 
@@ -32,7 +32,7 @@ FULL = JournalError("journal.jsonl: cannot write the journal: No space left on d
 def made(tmp_path: Path) -> RunFolder:
     plan = fakes.plan("blue-green", fakes.slices(), lease=False)
     job = msgspec.structs.replace(plan.job, keeps_serving=False)
-    return RunFolder.create(plan_file.seal(msgspec.structs.replace(plan, job=job, hash="")), {}, tmp_path / "run")
+    return RunFolder.create(seals.seal(msgspec.structs.replace(plan, job=job, hash="")), {}, tmp_path / "run")
 
 
 def ended(

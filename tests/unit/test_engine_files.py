@@ -216,9 +216,10 @@ def test_a_plan_edited_by_hand_is_refused(tmp_path: Path) -> None:
     path.write_bytes(plan_file.to_json(made).replace(b'"target_vector": "new"', b'"target_vector": "other"'))
     with pytest.raises(UsageError, match="was changed after it was written"):
         plan_file.load(path)
-    path.write_bytes(b"{}")
-    with pytest.raises(UsageError, match="not a plan file"):
-        plan_file.load(path)
+    for other in (b"{}", b"[" * 200_000, b'{"id": "\xff"}'):
+        path.write_bytes(other)
+        with pytest.raises(UsageError, match="not a plan file"):
+            plan_file.load(path)
     with pytest.raises(UsageError, match="cannot read"):
         plan_file.load(tmp_path / "none.json")
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from changeover import seals
 from changeover.decision.tree import propose
 from changeover.errors import UsageError
 from changeover.plan import file as plan_file
@@ -41,7 +42,7 @@ def changed(plan: pm.Plan, kind: type, change: Callable[[pm.Request], pm.Request
         return msgspec.structs.replace(step, **{field: new})
 
     assert any(isinstance(step, kind) for step in plan.steps)
-    return plan_file.seal(msgspec.structs.replace(plan, steps=tuple(map(of, plan.steps)), hash=""))
+    return seals.seal(msgspec.structs.replace(plan, steps=tuple(map(of, plan.steps)), hash=""))
 
 
 def read_again(plan: pm.Plan) -> pm.Plan:

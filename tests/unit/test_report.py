@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from changeover import seals
 from changeover.checks.model import Finding
 from changeover.engine import events as ev
-from changeover.plan import file as plan_file
 from changeover.report import build, content, html, markdown
 from changeover.report.model import Code, Paragraph, Report, Section, Table
 from tests.unit import journals
@@ -98,7 +98,7 @@ def test_the_plans_own_text_is_only_text() -> None:
     plan = journals.a_plan()
     finding = Finding(code="x", severity="warning", title=HOSTILE, acknowledge=True)
     job = msgspec.structs.replace(plan.job, name_in_use=HOSTILE, template=HOSTILE)
-    plan = plan_file.seal(
+    plan = seals.seal(
         msgspec.structs.replace(plan, job=job, findings=(finding,), application=f"-old\n+{HOSTILE}\n```\n# x")
     )
     events = [*journals.loading(), ev.Skipped(at=1_020.0, id=1, reason=HOSTILE)]

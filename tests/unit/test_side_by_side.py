@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from changeover import seals
 from changeover.cluster.api import Hit, Point
 from changeover.cluster.errors import Action, ClusterError
 from changeover.embed.model import ModelSpec, SparseSpec
@@ -57,7 +58,7 @@ def plan_of(makes: tuple[Make, ...], *steps: Step, mode: str = "in-place", follo
     plan = journals.a_plan(mode)
     given = {"old_model": OLD, "model": NEW, "source_vector": "text", "target_vector": "text", **job}
     new = msgspec.structs.replace(plan.job, makes=makes, **given)
-    return plan_file.seal(msgspec.structs.replace(plan, job=new, steps=(*steps,), follows=follows, hash=""))
+    return seals.seal(msgspec.structs.replace(plan, job=new, steps=(*steps,), follows=follows, hash=""))
 
 
 TEXT = FromText(vector="new", dimension=384)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from changeover import seals
 from changeover.checks.model import ModelProbe, Probes
 from changeover.checks.registry import run
 from changeover.decision.answers import (
@@ -26,7 +27,6 @@ from changeover.decision.route import choose
 from changeover.decision.tree import Asked, propose, view
 from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError
-from changeover.plan import file as plan_file
 from changeover.plan import model as pm
 from changeover.plan.allowed import refuse_foreign
 from changeover.plan.text import as_text
@@ -115,7 +115,7 @@ def test_every_leaf_is_a_plan_or_a_named_reason(kind: str, version: str) -> None
             assert plan.route == "hybrid"
         elif both:
             assert plan.route == "side-by-side"
-        assert plan_file.seal(msgspec.structs.replace(plan, hash="")) == plan
+        assert seals.seal(msgspec.structs.replace(plan, hash="")) == plan
         assert as_text(plan).endswith(f"hash {plan.hash}\n")
         check_requests(plan, version)
     cannot_add = kind == "key that may not manage" and version in ("1.15.5", "1.17.1", "1.18.0")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from changeover import seals
 from changeover.afterwards.model import Proposal
 from changeover.engine import launch
 from changeover.engine.folder import RunFolder, runs_root
@@ -53,7 +54,6 @@ def begin(proposal: Proposal, environ: Mapping[str, str]) -> RunFolder:
 
 async def planned(wizard: Wizard, done: Plan) -> Plan:
     """The plan, made for the cluster as it is now; raises BlockedError when the change is no longer in force."""
-    from changeover.plan import file as plan_file
     from changeover.plan.drift import fingerprint
     from changeover.quality.storage import in_force
     from changeover.routes.quantization import way_back
@@ -74,4 +74,4 @@ async def planned(wizard: Wizard, done: Plan) -> Plan:
                 f"{done.job.source}: its storage was changed again after this run; look with"
                 f" `changeover inspect {done.job.source}` and make a plan for what it is now"
             )
-    return plan_file.seal(msgspec.structs.replace(back, fingerprint=fingerprint(survey, back.job), hash=""))
+    return seals.seal(msgspec.structs.replace(back, fingerprint=fingerprint(survey, back.job), hash=""))

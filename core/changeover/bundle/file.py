@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from changeover import seals
 from changeover.bundle.model import Bundle
 from changeover.engine import state as run_state
 from changeover.errors import UsageError
 from changeover.plan import file as plan_file
 
 MOST_BYTES = 32 * 1024 * 1024
-
-
-def digest(bundle: Bundle) -> str:
-    """SHA-256 over everything but the hash itself, keys sorted."""
-    bare = msgspec.structs.replace(bundle, hash="")
-    return hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
-
-
-def seal(bundle: Bundle) -> Bundle:
-    """The bundle as it will be read back, with its hash filled in."""
-    bundle = msgspec.json.decode(msgspec.json.encode(bundle), type=Bundle)
-    return msgspec.structs.replace(bundle, hash=digest(bundle))
 
 
 def to_json(bundle: Bundle) -> bytes:
@@ -43,13 +31,13 @@ def from_json(data: bytes, where: str) -> Bundle:
     if len(data) > MOST_BYTES:
         raise UsageError(f"{where}: not a bundle: more than {MOST_BYTES:,} bytes, which no bundle has")
     try:
-        bundle = msgspec.json.decode(data, type=Bundle)
+        bundle = seals.decode(data, Bundle)
         foreign = _foreign(msgspec.json.decode(data), msgspec.json.decode(msgspec.json.encode(bundle)))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{where}: not a bundle of this version: {error or 'nested too deeply'}") from None
+    except ValueError as error:
+        raise UsageError(f"{where}: not a bundle of this version: {error}") from None
     if foreign is not None:
         raise UsageError(f"{where}: not a bundle of this version: {foreign or 'a value'} is not what a bundle has")
-    if bundle.hash != digest(bundle):
+    if bundle.hash != seals.digest(bundle):
         raise UsageError(f"{where}: the bundle was changed after it was written (hash differs); ask for a new one")
     _refuse_unfit(bundle, where)
     return bundle
@@ -57,12 +45,7 @@ def from_json(data: bytes, where: str) -> Bundle:
 
 def load(path: Path) -> Bundle:
     """Read a bundle file; raises UsageError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the bundle: {error.strerror}") from None
-    return from_json(data, str(path))
+    return from_json(seals.read(path, "bundle", MOST_BYTES), str(path))
 
 
 def _refuse_unfit(bundle: Bundle, where: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from changeover.bundle import file as bundle_file
+from changeover import seals
 from changeover.bundle.model import Allowed, Bundle, TakenOut
 from changeover.bundle.places import LOOPBACK, Places
 from changeover.bundle.redact import Redactor, fields_of, names_of, without_keys
@@ -21,7 +21,6 @@ from changeover.decision.answers import Answers
 from changeover.engine import events as ev
 from changeover.engine.folder import RunFolder
 from changeover.engine.journal import read_all
-from changeover.plan import file as plan_file
 from changeover.plan.model import Access, Plan
 from changeover.safe_text import clean_line
 from changeover.survey.model import Survey
@@ -89,8 +88,8 @@ def make(contents: Contents, allowed: frozenset[Allowed], environ: Mapping[str, 
     tree, redactor.counts["keys"] = without_keys(msgspec.to_builtins(bundle), _keys(contents, environ))
     bundle = msgspec.convert(tree, Bundle)
     taken = tuple(TakenOut(what=what, count=count) for what, count in sorted(redactor.counts.items()) if count)
-    sealed_plan = plan_file.seal(bundle.plan) if bundle.plan is not None else None
-    return bundle_file.seal(msgspec.structs.replace(bundle, plan=sealed_plan, taken_out=taken)), places
+    sealed_plan = seals.seal(bundle.plan) if bundle.plan is not None else None
+    return seals.seal(msgspec.structs.replace(bundle, plan=sealed_plan, taken_out=taken)), places
 
 
 def versions() -> dict[str, str]:

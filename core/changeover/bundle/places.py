@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from changeover import seals
 from changeover.engine.folder import runs_root, write_private
 from changeover.errors import BlockedError, UsageError
 from changeover.plan import file as plan_file
@@ -130,7 +131,7 @@ def filled(plan: Plan, environ: Mapping[str, str], url: str | None = None) -> Pl
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or url
         originals = {**originals, hidden[0]: host, plan.job.access.url: url}
     tree = _put_back(msgspec.to_builtins(plan), sorted(originals.items(), key=lambda pair: -len(pair[0])))
-    full = plan_file.seal(msgspec.convert(tree, Plan))
+    full = seals.seal(msgspec.convert(tree, Plan))
     plan_file.from_json(plan_file.to_json(full), "the plan with its addresses put back")
     left = sorted({found[1] for found in STANDIN.finditer(plan_file.to_json(full).decode())})
     if left:

@@ -219,7 +219,7 @@ def error_text(body: bytes | str) -> str:
     raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
     try:
         text = str(msgspec.json.decode(raw)["status"]["error"])
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
         text = raw.decode("utf-8", "replace")
     if re.match(r"\s*<(!doctype|html|head|body|\?xml)", text, re.IGNORECASE):
         text = "an HTML page instead of Qdrant's JSON"
@@ -230,7 +230,7 @@ def _is_qdrants(body: bytes) -> bool:
     """Whether a refusal has Qdrant's form: JSON with `status.error`."""
     try:
         return isinstance(msgspec.json.decode(body)["status"]["error"], str)
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError):
         return False
 
 

@@ -194,7 +194,7 @@ def from_toml(path: Path) -> Answers:
         raw = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such answers file; write one with `changeover` or give another path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise UsageError(f"{path}: not a TOML answers file: {error}") from None
     return from_mapping(_nest(raw), str(path))
 

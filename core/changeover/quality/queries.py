@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[LabelledQuery, ...]:
         if line.strip():
             try:
                 found.append(_labelled(msgspec.json.decode(line, type=_Line)))
-            except (msgspec.DecodeError, ValueError) as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"queries.file {path}, line {number}: {error}") from error
     if not found:
         raise UsageError(f"queries.file {path} holds no query.")

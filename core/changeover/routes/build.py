@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from changeover import seals
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers, RouteName
 from changeover.decision.route import choose
 from changeover.errors import BlockedError
-from changeover.plan import file as plan_file
 from changeover.plan.application import diff, elsewhere
 from changeover.plan.drift import fingerprint
 from changeover.plan.estimate import estimate
@@ -48,7 +48,7 @@ def build(survey: Survey, answers: Answers, findings: tuple[Finding, ...], probe
     now = datetime.now(UTC)
     run = f"{now:%Y%m%d-%H%M%S}-{_slug(survey.collection)}-{secrets.token_hex(2)}"
     listed = steps(survey, answers, job, probes, run)
-    return plan_file.seal(
+    return seals.seal(
         Plan(
             id=run,
             created_at=now.isoformat(timespec="seconds"),

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from changeover import seals
 from changeover.checks.model import Finding, Probes
 from changeover.decision.answers import Answers
 from changeover.errors import BlockedError, UsageError
-from changeover.plan import file as plan_file
 from changeover.plan import model as plan
 from changeover.plan.application import all_undone, undone
 from changeover.quality.trials import SearchSetting
@@ -91,4 +91,4 @@ def way_back(done: plan.Plan, findings: tuple[Finding, ...] = ()) -> plan.Plan:
         application_in=all_undone(done.application_in),
         hash="",
     )
-    return plan_file.seal(back)
+    return seals.seal(back)

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from changeover import seals
 from changeover.embed.model import ModelSpec
 from changeover.errors import BlockedError, UsageError
-from changeover.plan import file as plan_file
 from changeover.plan import model as plan
 from changeover.plan.application import NOTHING, all_undone, undone
 from changeover.version import __version__
@@ -87,7 +87,7 @@ def build(
     fingerprint = plan.Fingerprint(
         version=sides.version, collection=job.source, vectors={}, aliases=dict(sides.aliases), indexes={}
     )
-    return plan_file.seal(
+    return seals.seal(
         plan.Plan(
             id=name,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -195,7 +195,7 @@ def removal(done: plan.Plan, sides: Sides, *, run: str, name: str, snapshot: boo
     fingerprint = plan.Fingerprint(
         version=sides.version, collection=job.source, vectors={}, aliases=dict(sides.aliases), indexes={}
     )
-    return plan_file.seal(
+    return seals.seal(
         msgspec.structs.replace(
             done,
             id=name,

@@ -100,7 +100,7 @@ def read(run: RunFolder) -> dict[str, Vote]:
     for line in lines:
         try:
             vote = msgspec.json.decode(line, type=Vote)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         votes[key(vote.query)] = vote
     return votes
