@@ -370,6 +370,21 @@ async def test_a_vector_that_the_new_side_gets_alone_is_not_overwritten_by_a_lat
     close(ctx)
 
 
+async def test_two_updates_of_one_carried_vector_alone_are_a_conflict_that_is_listed(tmp_path: Path) -> None:
+    """Their payloads are equal, so that nothing else would tell that the old side's update is not served."""
+    state: dict[PointId, tuple[str, int]] = {i: (f"text {i}", 0) for i in range(9)}
+    cluster, ctx = world("blue-green", state, [], str(tmp_path), thorough=True)
+    await load(ctx, ctx.plan.steps[0])
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    for i, (before, after) in {1: (7, 8), 2: (7, 7)}.items():
+        old[i][1]["image"] = np.array([1, 2, before], dtype=np.float32)
+        new[i][1]["image"] = np.array([1, 2, after], dtype=np.float32)
+    await sweep(ctx, ctx.plan.steps[6])
+    assert [new[i][1]["image"][2] for i in (1, 2)] == [8, 7]
+    assert [conflict.id for conflict in ctx.state.conflicts] == [1]
+    close(ctx)
+
+
 @pytest.mark.parametrize("applied", [False, True])
 async def test_a_write_to_the_new_side_while_the_sweep_sends_again_is_not_overwritten(
     applied: bool, tmp_path: Path

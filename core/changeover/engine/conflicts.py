@@ -35,8 +35,9 @@ def without_conflicts(
     seen = by_ids.states(ctx, asked)
     target = {point_id: state.payload for point_id, state in seen.items()}
     touched = {point_id for point_id in asked if target.get(point_id) not in bases(known, point_id)}
-    touched |= _other_vectors(ctx, [p for p in differing if p in seen and p not in touched], known, seen)
-    reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target)
+    vectors = _other_vectors(ctx, found, [p for p in differing if p in seen and p not in touched], known, seen)
+    touched |= vectors
+    reported = _settle(ctx, [p for p in touched if p in differing], [p for p in touched if p in gone], target, vectors)
     for point_id, reason in reported.items():
         found.add("conflicts")
         ctx.emit(ev.Conflict(at=ctx.clock(), id=point_id, kept="new", reason=reason))
@@ -45,14 +46,14 @@ def without_conflicts(
 
 
 def _other_vectors(
-    ctx: Context, ids: list[PointId], known: dict[PointId, Entry], seen: dict[PointId, State]
+    ctx: Context, found: Found, ids: list[PointId], known: dict[PointId, Entry], seen: dict[PointId, State]
 ) -> set[PointId]:
     """Thorough: points whose carried vectors the new side changed, and that differ from the old side's by more than a
     copy's rounding."""
     from changeover.engine.steps.compare import carried_vectors  # which itself walks as the passes do
 
     changed = [p for p in ids if p in known and known[p].carried != seen[p].carried]
-    return carried_vectors(ctx, changed, frozenset(ctx.job.carry)) if changed else set()
+    return carried_vectors(ctx, changed, found.rounded) if changed else set()
 
 
 def without_same(
@@ -107,11 +108,15 @@ def bases(known: dict[PointId, Entry], point_id: PointId) -> tuple[bytes | None,
 
 
 def _settle(
-    ctx: Context, differing: list[PointId], gone: list[PointId], target: dict[PointId, bytes]
+    ctx: Context,
+    differing: list[PointId],
+    gone: list[PointId],
+    target: dict[PointId, bytes],
+    vectors: set[PointId],
 ) -> dict[PointId, str]:
     """Enter the old side's present state into the ledger, so that a conflict is reported once; returns the conflicts.
 
-    A point that is deleted, or the same, on both sides is no conflict.
+    A point that is deleted, or the same, on both sides is no conflict; `vectors` are points whose carried vectors differ.
     """
     ctx.ledger.drop(gone)
     reasons = {p: "deleted on the old side, but the new side had changed it" for p in gone if p in target}
@@ -123,7 +128,7 @@ def _settle(
             basis, carried = ctx.recipe.basis(page, row), ctx.recipe.carried(page, row)
             entry = Entry(basis, payload_hash(page.payload(row)), Mark.WRITTEN, carried)
             rows.append((point_id, entry))
-            if target.get(point_id) != entry.payload:
+            if target.get(point_id) != entry.payload or point_id in vectors:
                 reasons[point_id] = "written on the old side after the new side had changed it"
     ctx.ledger.put(rows)
     return reasons

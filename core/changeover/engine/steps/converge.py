@@ -11,6 +11,7 @@ from changeover.engine import events as ev
 from changeover.engine import scans, shards
 from changeover.engine.context import Context
 from changeover.engine.pipeline import Pipeline
+from changeover.engine.steps.compare import rounded
 from changeover.errors import BlockedError
 from changeover.plan.model import CatchUp, DropCollection, DropVector, SwapAlias, Sweep
 
@@ -133,6 +134,8 @@ async def pass_with_suspects(
         await refuse_moved_alias(ctx)
     await shards.keep_up(ctx, sweeping=sweeping)
     found = scans.Found()
+    if sweeping and ctx.job.thorough and not ctx.in_place:
+        found.rounded = rounded(await ctx.gateway.collection(ctx.job.source))
     parts = shards.slices_of(ctx)
     begun = time.monotonic()
     if ctx.in_place:
