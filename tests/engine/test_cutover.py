@@ -244,3 +244,23 @@ async def test_a_busy_application_does_not_keep_the_cutover_shut(took: float, ne
     assert lamp.on is on and lamp.detail.startswith(f"{took:.1f} s behind; last pass: {new} new")
     assert ("at most 30 s or 50 points" in lamp.detail) is not on
     close(ctx)
+
+
+async def test_where_strict_mode_takes_smaller_pages_that_is_learnt_once(ready: Any) -> None:
+    cluster, ctx = await ready()
+    cluster.collections["source"][70] = ({"text": "late", "n": 0}, {"old": np.ones(4)})
+    scroll, refused = cluster.scroll, list[int]()
+
+    def strict(name: str, **options: Any) -> Any:
+        if options["limit"] > 40:
+            refused.append(options["limit"])
+            raise ClusterError('Limit exceeded 5000 > 40 for "limit"', Action.SPLIT, status=400)
+        return scroll(name, **options)
+
+    cluster.scroll = strict
+    assert await converge.take_newcomers(ctx) == [70]
+    assert len(refused) <= 7 * 4 and cluster.collections["target"][70][0]["text"] == "late"
+    refused.clear()
+    assert await converge.take_newcomers(ctx) == []
+    assert not refused
+    close(ctx)

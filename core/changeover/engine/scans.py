@@ -88,8 +88,6 @@ SHARE_DELETED = 0.01
 beyond FEW_DELETED."""
 SHARE_DELETED_SINCE = 0.2
 """The share on the way back, where the first pass meets all that the application has deleted since the cutover."""
-IDS = 5_000
-"""Ids read at once, where nothing else of a point is."""
 PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """A payload key that means the same to the server's path syntax and to a template."""
 
@@ -117,27 +115,27 @@ def walk(
     start: PointId | None = None,
     *,
     paced: bool = False,
-    most: int | None = None,
+    ids_only: bool = False,
 ) -> Iterator[tuple[Page, list[int], PointId | None, bool]]:
     """Pages of a slice from `start`: (page, rows inside the slice, id to read next, whether it was the last page).
 
     With `paced` every point counts against the rate; without, only a pause and the canary hold the reading back. Pages
-    are as large as a batch, or begin with `most` points.
+    are as large as a batch, or, where `ids_only` are read, as large as the server lets them be.
     """
     end = id_key(part.end) if part.end is not None else None
     cursor = start if start is not None else part.start
     while True:
-        size = ctx.throttle.effective_batch if most is None else most
+        size = ctx.throttle.ids_at_once if ids_only else ctx.throttle.effective_batch
         ctx.throttle.admit(size if paced else 0)
         try:
             page = patiently(ctx, lambda cursor=cursor, size=size: read(cursor, size))  # type: ignore[misc]
         except ClusterError as error:
             if error.action is not Action.SPLIT or size == 1:
                 raise
-            if most is None:
-                ctx.throttle.learn_ceiling(size // 2)
+            if ids_only:
+                ctx.throttle.ids_at_once = size // 2
             else:
-                most = size // 2
+                ctx.throttle.learn_ceiling(size // 2)
             continue
         rows = [i for i, point_id in enumerate(page.ids) if end is None or id_key(point_id) < end]
         following = page.next
@@ -243,7 +241,7 @@ def newcomers(ctx: Context, part: Slice, found: Found) -> Iterator[Batch]:
         return ctx.wire.scroll(ctx.job.source, start=cursor, limit=size, payload=False, vectors=())
 
     low = part.start
-    for page, rows, following, last in walk(ctx, part, read, most=IDS):
+    for page, rows, following, last in walk(ctx, part, read, ids_only=True):
         high = part.end if last else following
         known = ctx.ledger.between(low, high)
         low = high

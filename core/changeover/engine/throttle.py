@@ -15,6 +15,8 @@ NOISE_MS = 20.0
 LONGEST_DELAY_S = 1.0
 BACKLOG_DELAY_S = 0.25
 """Longest delay for the optimizer's sake: it goes on slowly, since new vectors make a backlog by themselves."""
+IDS = 5_000
+"""Points per page where nothing but ids is read; halved for good where strict mode takes fewer."""
 HALVED_S = 1.0
 """Streams are halved at most this often: one outage fails the requests of all of them."""
 
@@ -26,6 +28,7 @@ class Throttle:
         self._wake = threading.Condition()
         self._pace = Pace(batch, streams)
         self.rate = rate
+        self.ids_at_once = IDS
         self.delay_s = 0.0
         self.reason = ""
         self.backlog_delay_s = 0.0
