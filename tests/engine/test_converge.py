@@ -19,7 +19,7 @@ from changeover.engine import events as ev
 from changeover.engine import scans
 from changeover.engine.journal import read_all
 from changeover.engine.ledger import Mark
-from changeover.engine.steps import compare
+from changeover.engine.steps import compare, converge
 from changeover.engine.steps import verify as verification
 from changeover.engine.steps.converge import catch_up, pass_with_suspects, sweep
 from changeover.engine.steps.load import load
@@ -577,4 +577,25 @@ async def test_points_that_vanish_between_two_looks_are_no_error(mode: Mode, tmp
     source[9] = ({"text": "alpha", "n": 9}, {"old": np.ones(4), "image": np.full(3, 9, dtype=np.float32)})
     await sweep(ctx, ctx.plan.steps[-1] if mode == "in-place" else ctx.plan.steps[6])
     check(cluster, mode)
+    close(ctx)
+
+
+async def test_an_application_that_never_switched_in_place_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every pass repairs what it wrote, quick as the pass may be: that is no caught-up sweep."""
+    monkeypatch.setattr(converge, "BETWEEN_S", 0.0)
+    cluster, ctx = world("in-place", {i: (f"text {i}", 0) for i in range(120)}, [], str(tmp_path))
+    await load(ctx, ctx.plan.steps[0])
+    scroll, number = cluster.scroll, iter(range(10**9))
+
+    def busy(name: str, **options: Any) -> Any:
+        if not options.get("filter"):
+            edit(cluster, {i: (f"again {next(number)}", 0) for i in range(120)})
+        return scroll(name, **options)
+
+    cluster.scroll, said = busy, list[str]()
+    ctx.log = lambda text, level="info": said.append(text)
+    await sweep(ctx, ctx.plan.steps[6])
+    assert any("writes keep reaching the old side" in text for text in said)
     close(ctx)

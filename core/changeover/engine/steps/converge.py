@@ -60,7 +60,7 @@ async def sweep(ctx: Context, step: Sweep) -> str:
         conflicts += found.conflicts
         if number >= 2 and not found.total:
             break
-        if number >= max(2, step.passes) and ctx.in_place and calm(ctx, found):
+        if number >= max(2, step.passes) and ctx.in_place and found.total <= calm_bound(ctx):
             await _look_again(ctx, touched.repaired)
             break
         if number >= SWEEPS:
