@@ -315,7 +315,7 @@ class FakeWizard:
 
 LISTED: tuple[Any, ...] = (
     Listed(name="docs_v1", points=4000, vectors=("text 256 Cosine",), aliases=("docs",)),
-    Listed(name="tickets", points=1_250_000, vectors=("(unnamed) 1536 Cosine",), flags=("unnamed",)),
+    Listed(name="tickets", points=1_250_000, vectors=("(unnamed) 1536 Cosine",), flags=("its vector has no name",)),
 )
 
 

@@ -17,6 +17,7 @@ from changeover.engine.lock import RunLock
 from changeover_tui.screens.checks import ChecksScreen
 from changeover_tui.screens.connect import ConnectScreen
 from changeover_tui.screens.run import RunScreen
+from changeover_tui.widgets import run_text
 
 from . import fakes, gallery, stories
 from .conftest import SIZES, Check, as_text
@@ -115,6 +116,43 @@ async def test_with_a_dark_lamp_nothing_is_asked_for(run: RunFolder, engine: Run
         await settle(pilot)
         await pilot.press(*"docs", "enter")
         assert not run.control.exists()
+
+
+async def test_a_wrong_name_is_said_until_the_lamps_change(run: RunFolder, engine: RunLock) -> None:
+    story = stories.Story(run)
+    gallery.ready(story)
+    async with showing(RunScreen(run), (80, 24)) as pilot:
+        await pilot.press("c")
+        await settle(pilot)
+        await pilot.press(*"doc", "enter")
+        pilot.app.screen._look()  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "Error: that is not docs" in as_text(pilot.app)
+        dark = ev.Lamp(name="caught up", on=False, detail="94.0 s behind")
+        story.write(ev.CutoverReady(at=story.at, lamps=(dark,)))
+        pilot.app.screen._look()  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "Error: not every lamp is on" in as_text(pilot.app)
+
+
+async def test_where_no_engine_works_nothing_is_loaded_now(run: RunFolder) -> None:
+    gallery.loading(stories.Story(run))
+    async with showing(RunScreen(run), (80, 24)) as pilot:
+        await settle(pilot)
+        shown = as_text(pilot.app)
+        assert "INTERRUPTED" in shown
+        assert "0 points/s" in shown and "embedder idle" in shown and "slowed" not in shown
+
+
+async def test_an_answer_from_long_ago_makes_room(run: RunFolder) -> None:
+    story = stories.Story(run)
+    story.loading()
+    story.write(ev.Controlled(at=story.at, number=1, verb="rate", value=100))
+    assert "asked rate 100: taken up" in run_text.asked({}, run.state()).plain
+    story.search(10)
+    story.write(ev.Differences(at=story.later(30), step="catch-up", number=2, new=3, deleted=1))
+    assert not run_text.asked({}, run.state()).plain
+    assert run_text.backlog(run.plan(), run.state()).plain.endswith("\n3 new, 1 deleted")
 
 
 async def test_a_no_go_says_how_it_is_overruled(run: RunFolder, engine: RunLock) -> None:

@@ -235,7 +235,7 @@ def test_what_the_program_says_stays_and_what_it_quotes_does_not() -> None:
         "pass 1: 436 points compared in 11.0 s, 2 new, 17 edited, 5 deleted, 12 without their vector",
         "finished: the application searches text_minilm in docs_v1 from now on",
         "Wrong input: Vector dimension error: expected dim: 384, got 256 (HTTP 400)",
-        "http://cluster-1.0123456789ab.invalid:6333: nothing listens there; start Qdrant, or correct --url",
+        "http://cluster-1.0123456789ab.invalid:6333: nothing listens there; start Qdrant, or correct the address",
     ):
         assert phrases.kept(line) == line
     assert phrases.replaced == 0

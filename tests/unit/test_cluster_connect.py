@@ -41,7 +41,7 @@ def test_an_address_is_read_as_qdrants_clients_do(url: str, opened: str) -> None
 
 @pytest.mark.parametrize("url", ["", "ftp://x:1", "http://", "http://x:port", "http://x:99999", "http://[::1"])
 def test_an_address_that_is_none_is_said_so(url: str) -> None:
-    with pytest.raises(UsageError, match="--url"):
+    with pytest.raises(UsageError, match=r"^the address .*; write it like "):
         resolve(Access(url=url), {})
 
 

@@ -350,6 +350,6 @@ async def test_collections_are_listed_with_what_stands_out() -> None:
     }
     fake = gateway({"collections": ["docs", "secret"], "aliases": {"prod": "docs"}, "collection docs": info})
     docs, secret = await list_collections(fake)
-    assert (docs.points, docs.aliases, docs.flags) == (5, ("prod",), ("yellow", "unnamed"))
+    assert (docs.points, docs.aliases, docs.flags) == (5, ("prod",), ("its status is yellow", "its vector has no name"))
     assert docs.vectors == ("(unnamed) 4 Cosine", "kw sparse")
     assert secret.flags[0].startswith("unreadable")

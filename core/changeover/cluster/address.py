@@ -11,6 +11,7 @@ from changeover.plan.model import Access
 from changeover.urls import is_variable, may_hold_secret
 
 DEFAULT_PORT = 6333
+LIKE = "; write it like http://localhost:6333"
 
 
 class Address(NamedTuple):
@@ -37,14 +38,16 @@ def resolve(access: Access, environ: Mapping[str, str]) -> Address:
     """Read the URL (port 6333 when it names none, as Qdrant's clients do) and the key. Raises UsageError."""
     text = access.url.strip()
     if may_hold_secret(text):
-        raise UsageError("--url: a key or password does not belong into the URL; name its variable with --api-key-env")
+        raise UsageError(
+            "a key or password does not belong into the address (--url); name its variable with --api-key-env"
+        )
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         port = parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise UsageError(f"--url {text}: not a URL ({error}); write it like http://localhost:6333") from None
+    except ValueError:
+        raise UsageError(f"the address {text} is not a URL{LIKE}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--url {text}: not an http or https URL; write it like http://localhost:6333")
+        raise UsageError(f"the address {text} is not an http or https URL{LIKE}")
     key = None
     if access.api_key_env:
         if not is_variable(access.api_key_env):

@@ -12,19 +12,22 @@ from changeover.errors import UnreachableError
 from changeover.plan.model import Access
 
 WRONG: tuple[tuple[str, str], ...] = (
-    ("Name or service not known|nodename nor servname|getaddrinfo|name resolution", "no such host; correct --url"),
+    (
+        "Name or service not known|nodename nor servname|getaddrinfo|name resolution",
+        "no such host; correct the address",
+    ),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted; set SSL_CERT_FILE to the authority that signed it"),
     (
         "WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_EOF|SSL",
         "it does not speak TLS there; try http:// or another port",
     ),
-    ("refused|All connection attempts failed", "nothing listens there; start Qdrant, or correct --url"),
+    ("refused|All connection attempts failed", "nothing listens there; start Qdrant, or correct the address"),
     ("Timeout|timed out", "no answer in time; check the address and what lies between"),
     (
         "RemoteProtocolError|disconnected|reset by peer",
         "it does not speak HTTP there; it may want https://, or this is the gRPC port",
     ),
-    ("not Qdrant", "it is not Qdrant that answers there; correct --url"),
+    ("not Qdrant", "it is not Qdrant that answers there; correct the address"),
 )
 """What the failure's text matches -> what is wrong and what to do; first match wins."""
 
@@ -75,5 +78,5 @@ def _why(address: Address, access: Access, error: ClusterError) -> str:
 def _refused(address: Address, access: Access, error: ClusterError) -> str:
     said = f"it answered HTTP {error.status}"
     if address.key is None:
-        return f"the server wants a key ({said}); put it into a variable and name that with --api-key-env"
+        return f"the server wants a key ({said}); put it into an environment variable and name that (--api-key-env)"
     return f"the server refused the key in {access.api_key_env} ({said}); put the right one there"

@@ -47,11 +47,11 @@ def _listed(name: str, info: dict[str, Any], aliases: tuple[str, ...]) -> Listed
     vectors = vectors_of(info)
     flags = []
     if info.get("status") != "green":
-        flags.append(str(info.get("status")))
+        flags.append(f"its status is {info.get('status')}")
     if any(v.name == "" for v in vectors):
-        flags.append("unnamed")
+        flags.append("its vector has no name")
     if not info.get("points_count"):
-        flags.append("empty")
+        flags.append("it holds no points")
     words = tuple(map(_words, vectors))
     return Listed(name=name, points=info.get("points_count") or 0, vectors=words, aliases=aliases, flags=tuple(flags))
 

@@ -304,7 +304,10 @@ class AskScreen(WizardScreen[None]):
         try:
             if typed:
                 set_answer(self._wizard.answers, self._at, typed)
-            self.tell(f"Enter takes {typed or 'no answer'}.")
+            if typed or self._current().question.optional:
+                self.tell(f"Enter takes {typed or 'no answer'}.")
+            else:
+                self.hint(_hint(self._current(), None, typing=True))
         except UsageError as error:
             self.fail(refusal(error))
 
@@ -378,16 +381,16 @@ def _hint(asked: Asked, in_hand: str | None, *, typing: bool = False) -> str:
     nothing = "answering writes nothing to the cluster."
     if asked.choices and question.kind in ("text", "number"):
         nothing = "tab goes to the field. Nothing is written."
-    if asked.taken is not None and (in_hand or "") == _text(asked.taken):
-        said = "you said before" if asked.taken == asked.value else "is proposed"
-        return f"Enter takes what {said}; {nothing}"
+    if in_hand and in_hand == _text(asked.taken):
+        takes = "keeps the answer it has" if asked.taken == asked.value else "takes what is proposed"
+        return f"Enter {takes}; {nothing}"
     if asked.choices and typing:
         return f"Enter takes {in_hand}." if in_hand else "Type another answer, or shift+tab: back to the list."
     if asked.choices:
         return f"Enter takes the marked row; {nothing}"
     if question.optional:
         return f"Enter goes on without an answer; {nothing}"
-    return f"Type the answer, nothing is proposed; {nothing}"
+    return f"Type the answer, nothing is proposed; F1 says what it is for. {nothing[0].upper()}{nothing[1:]}"
 
 
 def _text(value: object) -> str:

@@ -235,7 +235,7 @@ class ChecksScreen(WizardScreen[None]):
     def _say_next(self) -> None:
         blockers, open_ = self._blockers(), self._open()
         if blockers:
-            self.fail(f"{plural(len(blockers), 'finding')} in the way: see 'what to do'; b goes back to the questions")
+            self.fail(f"{plural(len(blockers), 'finding')} in the way: see 'what to do'; F5 leads to any question")
         elif open_:
             self.hint(f"Enter: acknowledge {open_[0].code} ({len(open_)} left), then on to the plan.")
         else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from changeover_tui.screens.run_asks import RunAsks
 
 TICK_S = 0.5
+DARK = "not every lamp is on; the engine keeps looking, and esc goes back to the run"
 
 
 class CutoverScreen(WizardScreen[bool]):
@@ -45,6 +46,8 @@ class CutoverScreen(WizardScreen[bool]):
         self._run = run
         self._timer: Timer | None = None
         self._page = 0
+        self._seen: tuple[bool, bool] | None = None
+        """What the line was said for: a refusal stays until the lamps change."""
 
     def body(self) -> Iterable[Widget]:
         yield Cell("Ready for the cutover?", classes="heading")
@@ -115,11 +118,15 @@ class CutoverScreen(WizardScreen[bool]):
     def _look(self) -> None:
         self._run.tick()
         self.query_one("#lamps", Cell).say(run_text.lamps(self._run.feed.state))
+        seen = (self._all_on, self._run.can_deploy)
+        if seen == self._seen:
+            return
+        self._seen = seen
         if self._all_on:
             deploy = "F3 deploys the application's change; then type" if self._run.can_deploy else "Type"
             self.tell(f"Every lamp is on. {deploy} {self._word} and press Enter; esc waits.")
         else:
-            self.fail("not every lamp is on; the engine keeps looking, and esc goes back to the run")
+            self.fail(DARK)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -129,7 +136,7 @@ class CutoverScreen(WizardScreen[bool]):
     def action_send(self) -> None:
         """Ask the engine, when the name is right and every lamp is on."""
         if not self._all_on:
-            self._look()
+            self.fail(DARK)
         elif self.query_one(Input).value.strip() != self._word:
             self.fail(f"that is not {self._word}; type it exactly, or esc to wait")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import structs
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widget import Widget
@@ -15,7 +16,7 @@ from changeover_tui import plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.player import Player
 from changeover_tui.runner import lines_since
-from changeover_tui.screens.run_asks import ASKS, STARTING_S, RunAsks
+from changeover_tui.screens.run_asks import ASKS, RunAsks
 from changeover_tui.widgets import run_text
 from changeover_tui.widgets.cell import Cell
 from changeover_tui.widgets.drawer_text import PANES
@@ -62,7 +63,7 @@ class RunScreen(RunAsks):
     ) -> None:
         super().__init__(run, read_only=read_only)
         self._timer: Timer | None = None
-        self._patience = STARTING_S if just_started else 0.0
+        self._just_started = just_started
         self._facts: tuple[object, ...] = ()
         self._player: Player | None = None
         self._shown: RunState | None = None
@@ -104,7 +105,8 @@ class RunScreen(RunAsks):
         self.query_one("#phases-pane").border_title = "steps"
         self.query_one("#now-pane").border_title = "now"
         self.query_one("#rate-row").display = plan_words.loads(self.feed.plan)
-        self._patience_until = self.wizard_app.clock() + self._patience
+        if self._just_started:
+            self._wait_for_engine()
         self._timer = self.set_interval(TICK_S, self.tick)
         self.call_after_refresh(self.tick)
 
@@ -164,11 +166,13 @@ class RunScreen(RunAsks):
         self.query_one("#run-heading", Cell).say(heading)
         asked = {} if self._player is not None else self.feed.requested
         self.query_one("#asked", Cell).say(run_text.asked(asked, state))
-        if new:
-            self._show_state(state)
-            self.answer_about_cutover()
         facts = (self.standing, self.waits, self.can_deploy, self.can_compare, self._alive, self._player is None)
-        if facts != self._facts:
+        changed = facts != self._facts
+        if new or changed:
+            idle = self._player is None and not self.at_work
+            self._show_state(structs.replace(state, metrics=None) if idle else state)
+            self.answer_about_cutover()
+        if changed:
             self._facts = facts
             self.refresh_bindings()
             self._say_standing()

@@ -64,6 +64,8 @@ class RunAsks(WizardScreen[None]):
         self._alive = False
         self._look_at = 0.0
         self._patience_until = 0.0
+        self._begun_at = 0.0
+        """When an engine was started from here; a stop before that is no longer how it stands."""
         self._cutover_asked: int | None = None
 
     @property
@@ -75,9 +77,15 @@ class RunAsks(WizardScreen[None]):
     def at_work(self) -> bool:
         """An engine works on it, or has just been started."""
         state = self.feed.state
-        if state.status in ("finished", "stopped") and not self._alive:
+        stopped = state.stopped is not None and state.stopped.at >= self._begun_at
+        if (stopped or state.status == "finished") and not self._alive:
             return False
         return self._alive or self.wizard_app.clock() < self._patience_until
+
+    def _wait_for_engine(self) -> None:
+        """An engine was started just now: it takes a moment to hold the lock."""
+        self._begun_at = self.wizard_app.clock()
+        self._patience_until = self._begun_at + STARTING_S
 
     @property
     def offline(self) -> str:
@@ -219,7 +227,7 @@ class RunAsks(WizardScreen[None]):
         except (ChangeoverError, OSError) as error:
             self.fail(error)
             return
-        self._patience_until = self.wizard_app.clock() + STARTING_S
+        self._wait_for_engine()
         self._look_at = 0.0
         self.tell("The engine was started; it goes on where it stopped.")
 

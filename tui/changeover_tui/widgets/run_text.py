@@ -21,6 +21,8 @@ Part = str | tuple[str, str]
 STALE_S = 3.0
 INDENT = 9
 """Of what goes on under the time of a line of the log."""
+ANSWER_S = 20.0
+"""How long it is said that a request was taken up; what is asked for stands in the table."""
 ASKABLE = ("rate", "batch", "streams")
 
 
@@ -81,7 +83,8 @@ def fresh(state: RunState) -> Metrics | None:
 def rate(state: RunState) -> str:
     """Points per second now."""
     metrics = fresh(state)
-    return f"{metrics.points_per_s if metrics else 0:,.0f} points/s"
+    words = f"{metrics.points_per_s if metrics else 0:,.0f}"
+    return f"{words} point{'' if words == '1' else 's'}/s"
 
 
 def load(plan: Plan, state: RunState) -> Content:
@@ -128,7 +131,7 @@ def asked(requested: dict[str, tuple[int, float | int | str | None]], state: Run
         words = verb if value is None else f"{verb} {value:,}" if isinstance(value, int | float) else f"{verb} {value}"
         parts.append((f"{words}: asked, no answer yet\n", "$text-warning"))
     last = next((one for one in reversed(state.asked) if one.verb in ASKABLE), None)
-    if last is not None:
+    if last is not None and (last.refused or (state.last_at or 0.0) - last.at <= ANSWER_S):
         words = f"refused: {one_line(last.refused, 100)}" if last.refused else "taken up"
         parts.append((f"asked {last.verb} {last.value}: {words}\n", "$foreground-muted"))
     return Content.assemble(*parts).rstrip() if parts else Content("")
@@ -170,8 +173,9 @@ def _pass(plan: Plan, state: RunState) -> str:
     words = f"catch-up pass {found.number}: {found.total:,} behind"
     if not found.total:
         return words
-    words += f"{trend(state)}\n{found.new:,} new, {found.edited:,} edited, {found.payload:,} payload, {found.deleted:,} deleted"
-    return words + (f", {found.missing:,} missing" if found.missing else "")
+    kinds = ("new", "edited", "payload", "deleted", "missing")
+    counts = ", ".join(f"{count:,} {kind}" for kind in kinds if (count := getattr(found, kind)))
+    return f"{words}{trend(state)}\n{counts}"
 
 
 def trend(state: RunState) -> str:
