@@ -264,3 +264,19 @@ async def test_where_strict_mode_takes_smaller_pages_that_is_learnt_once(ready: 
     assert await converge.take_newcomers(ctx) == []
     assert not refused
     close(ctx)
+
+
+async def test_passes_close_in_on_a_busy_application_before_the_alias_moves(
+    ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ctx = await ready()
+    took = [8.0, 4.0, 1.5, 1.0, 0.1]
+
+    async def one_pass(_: Any, step: str, number: int) -> ev.Differences:
+        return ev.Differences(at=0.0, step=step, number=number, seconds=took[number])
+
+    monkeypatch.setattr(cutover, "one_pass", one_pass)
+    for before, after in ((0, 3), (3, 4)):
+        found = await one_pass(ctx, "await", before)
+        assert (await cutover._closer(ctx, ctx.plan.steps[4], found)).number == after
+    close(ctx)
