@@ -280,3 +280,21 @@ async def test_passes_close_in_on_a_busy_application_before_the_alias_moves(
         found = await one_pass(ctx, "await", before)
         assert (await cutover._closer(ctx, ctx.plan.steps[4], found)).number == after
     close(ctx)
+
+
+async def test_a_lamp_that_goes_out_in_the_last_look_waits_for_the_next_pass(
+    ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutover, "FRESH_S", -1.0)
+    cluster, ctx = await ready()
+    one_pass, passes = cutover.one_pass, list[int]()
+
+    async def grey(*given: Any) -> ev.Differences:
+        passes.append(given[2])
+        cluster.color = "grey" if len(passes) == 2 else "green"
+        return await one_pass(*given)
+
+    monkeypatch.setattr(cutover, "one_pass", grey)
+    await await_cutover(ctx, ctx.plan.steps[4])
+    assert passes == [1, 2, 3, 4] and ctx.lit
+    close(ctx)

@@ -42,6 +42,7 @@ class Found:
         self.repaired: dict[ShardKey | None, list[PointId]] = {}
         """In place: points that the sweep gave another vector than the one that was there."""
         self.newcomers: list[PointId] = []
+        """Points that `newcomers` found."""
         self.rounded: frozenset[str] = frozenset()
         """Carried vectors that a copy does not keep bit for bit."""
         self.suspects: set[PointId] = set()

@@ -66,7 +66,7 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
                 if time.monotonic() - ended > FRESH_S:
                     ctx.log("one more look at both sides before the cutover")
                     found = await _closer(ctx, step, found)
-                    number = found.number
+                    number, ended = found.number, time.monotonic()
                 dark = _dark(await _lamps(ctx, found, alarm))
             if asked is not None:
                 ctx.desk.answer(asked, f"{dark.name}: {dark.detail}" if dark else "")
@@ -76,6 +76,7 @@ async def await_cutover(ctx: Context, step: AwaitCutover) -> str:
                 if asked is not None:
                     return "asked for by a person"
                 return "every lamp is on, as a person confirmed" if confirmed else "every lamp is on"
+            shown = None  # what was shown as on is not: not before the next pass again
         began = ctx.state.step(step.id).started_at
         if step.window_s and not confirmed and began is not None and ctx.clock() > began + step.window_s:
             raise WindowEndedError(f"the window of {duration(step.window_s)} ended; nothing was brought back")
