@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from changeover.cluster.api import Optimizations
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine.desk import Desk
 from changeover.engine.steps import converge, cutover
+from changeover.engine.steps import wait_green as green
 from changeover.engine.steps.converge import sweep
 from changeover.engine.steps.cutover import await_cutover, swap_alias
 from changeover.engine.steps.load import load
 from changeover.engine.steps.verify import verify
 from changeover.engine.steps.wait_green import wait_green
-from changeover.errors import BlockedError, UnverifiedError
+from changeover.errors import BlockedError, UnreachableError, UnverifiedError
 from changeover.plan.model import ReplaceByAlias, Request, WaitGreen
 from tests.engine.fakes import close, vector_of
 from tests.engine.two_sides import check, edit, world
@@ -297,4 +300,30 @@ async def test_a_lamp_that_goes_out_in_the_last_look_waits_for_the_next_pass(
     monkeypatch.setattr(cutover, "one_pass", grey)
     await await_cutover(ctx, ctx.plan.steps[4])
     assert passes == [1, 2, 3, 4] and ctx.lit
+    close(ctx)
+
+
+@pytest.mark.parametrize(("in_hand", "on"), [(20_000, True), (20_001, False), (None, False)])
+async def test_an_optimizer_that_is_never_done_under_a_busy_application_does_not_keep_the_cutover_shut(
+    in_hand: int | None, on: bool, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty writes a second kept both collections of a real server yellow for as long as they went on."""
+    monkeypatch.setattr(green, "POLL_S", 0.0)
+    monkeypatch.setattr(green, "BUSY_S", 0.0 if on else 60.0)
+    cluster, ctx = await ready()
+
+    async def busy(name: str) -> Optimizations:
+        return Optimizations(color="yellow", running=1, queued=1, in_hand=in_hand)
+
+    cluster.optimizations = busy
+    wait = WaitGreen(id="green", title="Wait", collection="target", patience_s=3600.0 if on else 0.0)
+    if on:
+        async with asyncio.timeout(30.0):
+            assert "busy with what is written all the time" in await wait_green(ctx, wait)
+            await await_cutover(ctx, ctx.plan.steps[4])
+    else:
+        with pytest.raises(UnreachableError, match="target is not green"):
+            await wait_green(ctx, wait)
+        lamps = await cutover._lamps(ctx, ev.Differences(at=0.0, step="await", number=1), green.Alarm())
+        assert [lamp.name for lamp in lamps if not lamp.on] == ["collection green"]
     close(ctx)

@@ -139,8 +139,20 @@ async def test_the_optimizer_is_read_where_the_server_tells() -> None:
         old = await gateway.optimizations("old")
         broken = await gateway.optimizations("broken")
     assert (known.queued, known.running, known.queued_points, known.quiet) == (2, 1, 50, False)
-    assert (old.color, old.queued, old.running) == ("yellow", None, None)
+    assert (old.color, old.queued, old.running, known.in_hand) == ("yellow", None, None, None)
     assert (broken.error, broken.quiet) == ("disk", False)
+
+
+@pytest.mark.parametrize(("hidden", "points"), [(False, 134), (None, 134), (True, None)])
+async def test_what_the_optimizer_has_in_hand_is_counted_unless_it_is_hidden_meanwhile(
+    hidden: bool | None, points: int | None
+) -> None:
+    info = {"status": "yellow", "config": {"optimizer_config": {"prevent_unoptimized": hidden}}}
+    running = [{"optimizer": "merge", "segments": [{"points_count": 83}, {"points_count": 1}]}]
+    now = {"summary": {"queued_optimizations": 1, "queued_points": 50}, "running": running}
+
+    async with cluster(lambda call: ok(now if call.path.endswith("/optimizations") else info)) as (gateway, _):
+        assert (await gateway.optimizations("docs")).in_hand == points
 
 
 async def test_search_says_only_what_is_asked() -> None:

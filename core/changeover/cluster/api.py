@@ -76,6 +76,8 @@ class Optimizations(msgspec.Struct, frozen=True, kw_only=True):
     queued: int | None = None
     running: int | None = None
     queued_points: int | None = None
+    in_hand: int | None = None
+    """Points that are queued or worked on; None too where they are not to be seen until that is done."""
 
     @property
     def quiet(self) -> bool:

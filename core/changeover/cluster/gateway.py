@@ -218,17 +218,27 @@ class QdrantGateway:
             if isinstance(problem, ClusterError) and problem.action is Action.RETRY:
                 raise
             return Optimizations(color=info["status"], error=error)
+        hidden = (info.get("config", {}).get("optimizer_config") or {}).get("prevent_unoptimized")
         return Optimizations(
             color=info["status"],
             error=error,
             queued=summary["queued_optimizations"],
             running=len(now["running"]),
             queued_points=summary.get("queued_points"),
+            in_hand=None if hidden else _in_hand(now),
         )
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _in_hand(now: dict[str, Any]) -> int | None:
+    try:
+        worked_on = [part["points_count"] for running in now["running"] for part in running["segments"]]
+        return int(now["summary"]["queued_points"] + sum(worked_on))
+    except (KeyError, TypeError):
+        return None
 
 
 def _asking(query: Any, using: str) -> dict[str, Any]:

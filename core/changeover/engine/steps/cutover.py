@@ -17,7 +17,7 @@ from changeover.engine.ledger import Mark
 from changeover.engine.steps.converge import CALM_S, calm, calm_bound, describe, lost, one_pass, take_newcomers
 from changeover.engine.steps.schema import send
 from changeover.engine.steps.verify import verify
-from changeover.engine.steps.wait_green import Alarm, look, words
+from changeover.engine.steps.wait_green import Alarm, keeps_up, look, words
 from changeover.errors import BlockedError
 from changeover.plan.model import AwaitCutover, Kept, SwapAlias, SwitchApplication, Verify
 from changeover.words import duration
@@ -25,6 +25,7 @@ from changeover.words import duration
 POLL_S = 0.5
 FRESH_S = 0.2
 """A pass that ended longer ago is repeated before the alias moves: the fewer late writes, the less is left to guess."""
+GREEN = "collection green"
 CAUGHT_UP = "caught up"
 REST_S = 3.0
 """Least pause between two catch-up passes while the cutover waits; also twice the last pass's own time."""
@@ -167,9 +168,9 @@ async def _lamps(ctx: Context, found: ev.Differences, alarm: Alarm) -> tuple[ev.
     now = await look(ctx, ctx.job.target)
     if now is not None:
         await alarm.wake(ctx, ctx.job.target, now)
-    green = now is not None and now.color == "green" and not now.error
+    green = now is not None and keeps_up(now)
     lamps = [
-        ev.Lamp(name="collection green", on=green, detail=words(now) if now else "the server does not answer"),
+        ev.Lamp(name=GREEN, on=green, detail=words(now) if now else "the server does not answer"),
         _caught_up_lamp(ctx, found),
     ]
     if any(isinstance(step, Verify) for step in ctx.plan.steps):

@@ -1,4 +1,4 @@
-"""Wait until the optimizer is done: green, nothing queued, twice in a row."""
+"""Wait until the optimizer is done: green, nothing queued, twice in a row; or only with what is written all the time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from urllib.parse import quote
 from changeover.cluster.api import Optimizations
 from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
+from changeover.engine.backlog import MOST
 from changeover.engine.context import Context
 from changeover.engine.steps.schema import send
 from changeover.errors import UnreachableError
 from changeover.plan.model import Request, WaitGreen
 
 POLL_S = 1.0
+BUSY_S = 60.0
+"""After so long an optimizer with little in hand is taken to be busy with what the application writes."""
 WAKE_S = 60.0
 REFUSED = (401, 403)
 
@@ -34,6 +37,8 @@ async def wait_green(ctx: Context, step: WaitGreen) -> str:
             ctx.emit(ev.Progress(at=ctx.clock(), step=step.id, done=int(waited), note=words(now)))
             if calm >= 2:
                 return f"green after {waited:.0f} s"
+            if waited > BUSY_S and keeps_up(now):
+                return f"busy with what is written all the time, after {waited:.0f} s: {words(now)}"
             if now.color == "red":
                 raise UnreachableError(f"{step.collection} is red: {now.error or 'no reason given'}; see its logs")
             await alarm.wake(ctx, step.collection, now)
@@ -62,6 +67,12 @@ class Alarm:
             ctx.log(f"{collection} is grey, and this key may not wake its optimizer: any write does", "warning")
 
 
+def keeps_up(now: Optimizations) -> bool:
+    """Green; or yellow with so little in hand that no search is slower for it: a busy application keeps it yellow."""
+    few = now.in_hand is not None and now.in_hand <= MOST
+    return not now.error and (now.color == "green" or (now.color == "yellow" and few))
+
+
 async def look(ctx: Context, collection: str) -> Optimizations | None:
     """The optimizer's state, or None when the server does not answer just now."""
     try:
@@ -79,6 +90,8 @@ def words(now: Optimizations) -> str:
         parts.append(f"{now.running} optimizations running")
     if now.queued:
         parts.append(f"{now.queued} queued")
+    if now.in_hand:
+        parts.append(f"{now.in_hand:,} points in hand")
     if now.error:
         parts.append(now.error)
     return ", ".join(parts)
