@@ -208,8 +208,20 @@ async def test_a_cleanup_says_what_is_removed_first(size: Size, check: Check, ma
         assert not machine.started, "the name of the alias is not the name of what is removed"
         await press(pilot, *"_v1", "enter")
         assert machine.started == [f"{run.name}-cleanup"]
-        kinds = [type(step) for step in RunFolder(run.path.with_name(f"{run.name}-cleanup")).plan().steps]
-        assert kinds == [pm.Sweep, pm.DropCollection]
+        removal = RunFolder(run.path.with_name(f"{run.name}-cleanup"))
+        assert [type(step) for step in removal.plan().steps] == [pm.Sweep, pm.DropCollection]
+        story = stories.Story(removal)
+        story.begin()
+        story.write(ev.RunFinished(at=story.at, summary="finished: the old side is removed"))
+        machine.works.clear()
+        pilot.app.screen._look_at = 0.0  # type: ignore[attr-defined]
+        pilot.app.screen.tick()  # type: ignore[attr-defined]
+        await settle(pilot)
+        shown = as_text(pilot.app)
+        assert "no searches in a cleanup" in shown and "Compare" not in shown
+        await press(pilot, "enter")
+        shown = " ".join(as_text(pilot.app).split())
+        assert "none: the old side is removed" in shown and "snapshot" not in shown and "to be stopped" not in shown
 
 
 @pytest.mark.parametrize(("key", "reason"), [("x", "old-still-needed: the way back"), ("g", "taken back already by")])

@@ -114,7 +114,9 @@ async def test_a_run_that_stopped_goes_on_by_one_key(monkeypatch: pytest.MonkeyP
             assert started == ["docs-stopped"]
             assert isinstance(pilot.app.screen, RunScreen)
             shown = as_text(pilot.app)
-            assert "STARTING" in shown and "Error" not in shown, "until the engine holds the lock"
+            assert "STARTING" in shown and "The engine is starting" in shown and "Error" not in shown, (
+                "until the engine holds the lock"
+            )
             await press(pilot, "escape")
             await press(pilot, "9", "enter")
             assert isinstance(pilot.app.screen, RunScreen)

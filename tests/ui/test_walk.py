@@ -8,11 +8,14 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
+from changeover import seals
 from changeover.decision.answers import set_answer
 from changeover.engine import control
 from changeover.engine import events as ev
+from changeover.engine.folder import RunFolder
 from changeover.engine.lock import RunLock
 from changeover.errors import UnreachableError
+from changeover.plan import file as plan_file
 from changeover.plan.model import Access
 from changeover.sandbox.application import Stats
 from changeover_tui.app import ChangeoverApp
@@ -266,6 +269,9 @@ class FakeDemo:
     def deploy_new(self) -> None:
         self.deployed += 1
 
+    def deploy_old(self) -> None:
+        self.deployed -= 1
+
     def stop(self) -> None:
         self.stopped = True
 
@@ -327,6 +333,27 @@ async def test_in_place_the_sandbox_offers_to_deploy_its_application() -> None:
         assert "the application was deployed" in as_text(app)
         assert "1,200 searches, 0 failed" in as_text(app)
         lock.release()
+
+
+async def test_after_a_way_back_the_sandbox_deploys_what_it_had_before() -> None:
+    demo = FakeDemo()
+    app = app_of(demo=demo)
+    async with app.run_test(size=(80, 24)) as pilot:
+        done = stories.new_run(fakes.Path("runs"), "in-place").plan()
+        back = RunFolder(fakes.Path("backs"))
+        back.path.mkdir()
+        plan = seals.seal(msgspec.structs.replace(done, follows="docs-run", hash=""))
+        (back.path / "plan.json").write_bytes(plan_file.to_json(plan))
+        story = stories.Story(back)
+        story.until_cutover()
+        story.finish()
+        await app.push_screen(RunScreen(back))
+        await press(pilot, "d")
+        assert demo.deployed == -1
+        assert "the application was deployed" in as_text(app)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, SummaryScreen)
+        assert "g goes back" not in as_text(app), "there is no way back from a way back"
 
 
 async def test_the_log_follows_also_what_came_under_another_screen() -> None:

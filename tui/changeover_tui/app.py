@@ -41,7 +41,7 @@ class ChangeoverApp(Decisions):
     TITLE = "Changeover"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (60, "-slim"), (80, "-narrow"), (100, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (20, "-low"), (32, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (20, "-low"), (24, "-usual"), (32, "-tall")]  # noqa: RUF012
 
     def __init__(
         self,

@@ -23,6 +23,7 @@ from changeover.plan.model import (
     SwapAlias,
     Sweep,
     SwitchApplication,
+    TakeSnapshot,
 )
 from changeover.plan.text import purpose
 from changeover_tui.words import duration, one_line, plural
@@ -55,6 +56,11 @@ def where(plan: Plan, arrow: str = "->") -> str:
 def kind(plan: Plan) -> str:
     """The route, and that it is a bridge where it is one; or way back, or cleanup."""
     return f"{plan.route} (a bridge)" if plan.job.bridge else purpose(plan).partition(" of ")[0]
+
+
+def cleans_up(plan: Plan) -> bool:
+    """Whether the run only removes an old side; it searches nothing, for the application goes on with the new one."""
+    return kind(plan) == "cleanup"
 
 
 def loads(plan: Plan) -> bool:
@@ -195,7 +201,8 @@ def verified(plan: Plan, state: RunState) -> str:
 def _after_following(plan: Plan, state: RunState) -> str:
     """Of a run that follows another: what stays possible."""
     if any(isinstance(step, DropCollection | DropVector) for step in plan.steps):
-        return "none: the old side is removed; a snapshot can be recovered under another name"
+        kept = any(isinstance(step, TakeSnapshot) for step in plan.steps)
+        return f"none: the old side is removed{'; its snapshot can be recovered under another name' if kept else ''}"
     if state.cutover is None:
         return "nothing was brought back; the new side serves as before"
     return f"make a new plan; {plan.job.source} is kept as it is"

@@ -55,7 +55,9 @@ def resolve(access: Access, environ: Mapping[str, str]) -> Address:
         # A key read from a file often brings its newline along; a header that ends in one is refused, key and all.
         key = environ.get(access.api_key_env, "").strip()
         if not key:
-            raise UsageError(f"the environment variable {access.api_key_env} is not set; it must hold the API key")
+            raise UsageError(
+                f"the environment variable {access.api_key_env} is not set; export it with the API key, then start again"
+            )
         if not key.isascii() or not key.isprintable():
             raise UsageError(f"the key in {access.api_key_env} holds characters that no HTTP header can carry")
     return Address(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), key, access.grpc_port)

@@ -67,6 +67,10 @@ class DemoWorld:
         """
         return self.deploy(self.scenario.after)
 
+    def deploy_old(self) -> Stats:
+        """Give it back the configuration of the beginning, as after a way back, and wait until it is in use."""
+        return self.deploy(self.scenario.before)
+
     def deploy(self, configuration: Deploy) -> Stats:
         """Replace the application's configuration and wait until it is in use; raises UsageError when it is not."""
         replace(self.scenario.deploy_file, msgspec.json.encode(configuration))

@@ -183,7 +183,7 @@ class RunScreen(RunAsks):
             return
         plan = self.feed.plan
         pane = self.query_one("#phases")
-        self.query_one("#phases", Cell).say(run_text.phases(state, max(24, pane.size.width)))
+        self.query_one("#phases", Cell).say(run_text.phases(state, pane.size.width or run_text.WITH_TIMES))
         self.query_one("#note", Cell).say(run_text.note(state))
         self.query_one("#rate", Cell).say(run_text.rate(state))
         spark = self.query_one(Sparkline)
@@ -243,6 +243,8 @@ class RunScreen(RunAsks):
                 self.tell("This window only watches. q leaves; the engine goes on.")
             case "ready for the cutover":
                 self.tell("READY: every condition is met. c shows them; a typed name cuts over.")
+            case "starting":
+                self.tell("The engine is starting; it takes a few seconds until it works.")
             case "paused":
                 self.tell(f"Paused ({state.paused}). p lets it go on.")
             case _ if self.waits:

@@ -100,7 +100,8 @@ class RunAsks(WizardScreen[None]):
     @property
     def waits(self) -> bool:
         """Whether the run waits for the cutover."""
-        step = self.feed.state.current
+        state = self.feed.state
+        step = state.current if state.stopped is None else None
         return step is not None and step.kind == "await-cutover" and self.at_work
 
     @property
@@ -113,6 +114,8 @@ class RunAsks(WizardScreen[None]):
         if self.wizard_app.demo is None or self.deployed or self.only_watches:
             return False
         job = self.feed.plan.job
+        if plan_words.cleans_up(self.feed.plan):
+            return False
         if not plan_words.loads(self.feed.plan):
             return self.feed.state.status == "finished"
         moved = self.feed.state.cutover is not None or self.waits
@@ -121,7 +124,7 @@ class RunAsks(WizardScreen[None]):
     @property
     def can_compare(self) -> bool:
         """Whether there is a new side to ask: the step that makes it has begun."""
-        if self.offline:
+        if self.offline or plan_words.cleans_up(self.feed.plan):
             return False
         begun = any(s.kind in BEGUN_BY and s.status != "waiting" for s in self.feed.state.steps)
         return begun or bool(self.feed.plan.follows)
@@ -269,9 +272,10 @@ class RunAsks(WizardScreen[None]):
     async def _deploy(self) -> None:
         demo = self.wizard_app.demo
         assert demo is not None
-        await asyncio.to_thread(demo.deploy_new)
+        back = bool(self.feed.plan.follows)
+        await asyncio.to_thread(demo.deploy_old if back else demo.deploy_new)
         self.deployed = True
-        self.tell("The sandbox's application searches the new vector now.")
+        self.tell(f"The sandbox's application searches the {'old vector again' if back else 'new vector now'}.")
         self.look_at_demo()
         self.refresh_bindings()
 

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
 
-from changeover_tui import after_words
+from changeover_tui import after_words, plan_words
 from changeover_tui.bindings import bindings
 from changeover_tui.runner import RunFeed
 from changeover_tui.screens.afterwards import AfterwardsScreen
@@ -33,7 +33,7 @@ class SummaryScreen(WizardScreen[None]):
         "What came out of the run in short. The HTML report holds everything and can be sent to a colleague; it holds "
         "no key. The Markdown file beside it says the same."
     )
-    HINT = "g goes back, x removes the old side: each says first what it means. esc: the run."
+    HINT = "esc goes back to the run; q leaves."
     BINDINGS = bindings("summary")
 
     def __init__(self, feed: RunFeed, *, only_watches: bool = False) -> None:
@@ -52,8 +52,8 @@ class SummaryScreen(WizardScreen[None]):
     def on_mount(self) -> None:
         """The way back is counted down while it is open."""
         self._timer = self.set_interval(LOOK_S, self._show)
-        if self.wizard_app.offline or self._only_watches:
-            self.tell("q leaves; esc goes back to the run.")
+        if self.check_action("go_back", ()):
+            self.hint("g goes back, x removes the old side: each says first what it means. esc: the run.")
 
     def on_screen_suspend(self) -> None:
         """No work while another screen is on top."""
@@ -97,7 +97,9 @@ class SummaryScreen(WizardScreen[None]):
             return False
         if action in ("go_back", "clean_up"):
             return not self.wizard_app.offline and after_words.offered(self._feed.plan, self._feed.state)
-        return not (self.wizard_app.offline and action in ("copy", "compare"))
+        if action == "compare":
+            return not (self.wizard_app.offline or plan_words.cleans_up(self._feed.plan))
+        return not (self.wizard_app.offline and action == "copy")
 
     def action_go_back(self) -> None:
         """What going back means, and a typed name."""

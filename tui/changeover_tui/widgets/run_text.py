@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Part = str | tuple[str, str]
 STALE_S = 3.0
+WITH_TIMES = 24
+"""Cells from which on the steps have room for how long each took, beside its title."""
 INDENT = 9
 """Of what goes on under the time of a line of the log."""
 ANSWER_S = 20.0
@@ -42,12 +44,17 @@ def phases(state: RunState, width: int) -> Content:
     parts: list[Part] = []
     for number, step in enumerate(state.steps):
         sign = {"done": "done", "running": "now", "waiting": "waiting"}[step.status]
-        right = _right(step, state)
-        room = max(8, width - len(right) - 3)
+        right = _right(step, state) if width >= WITH_TIMES else _share(step)
+        room = max(8, width - len(right) - (3 if right else 2))
         title = one_line(step.title, room)
         style = {"done": "$foreground-muted", "running": "bold", "waiting": ""}[step.status]
-        parts.append((("\n" if number else "") + f"{glyph(sign)} {title:<{room}} {right}", style))
+        parts.append((("\n" if number else "") + f"{glyph(sign)} {title:<{room}} {right}".rstrip(), style))
     return Content.assemble(*parts)
+
+
+def _share(step: StepState) -> str:
+    """On a narrow terminal the sign says the rest."""
+    return percent(step.done / step.total) if step.status == "running" and step.total else ""
 
 
 def _right(step: StepState, state: RunState) -> str:
@@ -139,6 +146,8 @@ def asked(requested: dict[str, tuple[int, float | int | str | None]], state: Run
 
 def canary(plan: Plan, state: RunState) -> Content:
     """The proof of zero downtime."""
+    if plan_words.cleans_up(plan):
+        return Content("no searches in a cleanup")
     if not plan.job.keeps_serving:
         return Content("no searches: the application is to be stopped")
     seen = state.canary

@@ -64,6 +64,8 @@ def _conflicts(state: RunState) -> Rows:
 
 
 def _searches(plan: Plan, state: RunState) -> Rows:
+    if plan_words.cleans_up(plan):
+        return []
     if not plan.job.keeps_serving:
         return [("searches", "none were made: the application was to be stopped")]
     if not state.searches:
