@@ -186,7 +186,7 @@ async def test_themes_and_hints_stay_until_the_end() -> None:
         assert seen == ["changeover-light", "changeover-terminal", "changeover-dark", "changeover-light"]
         await pilot.press("escape", "escape")
         await settle(pilot)
-        assert app.screen.query_one("#line", Cell).said.startswith("Enter takes")
+        assert app.screen.query_one("#line", Cell).said.startswith("Enter keeps")
 
 
 async def test_help_begins_with_what_is_in_focus() -> None:

@@ -353,6 +353,33 @@ def test_the_typed_name_cuts_over_also_after_a_refusal(waiting: RunFolder, refus
     assert "the new model serves" in waiting.report.read_text("utf-8")
 
 
+def test_a_cutover_that_was_taken_up_is_not_asked_for_again(waiting: RunFolder) -> None:
+    script, said = Scripted(), list[str]()
+    lock = RunLock(waiting.lock)
+    lock.acquire()
+
+    def say(line: str) -> None:
+        """The engine: a last look before it takes it up, and newcomers before the run is no longer ready."""
+        said.append(line)
+        if "asked: cutover" in line:
+            threading.Timer(0.3, goes_on).start()
+
+    def goes_on() -> None:
+        journals.append(waiting, journals.after(1_035.0)[1:])
+        lock.release()
+
+    def typed(state: Any) -> bool:
+        lamps = tuple(ev.Lamp(name=name, on=True, detail="seen again") for name in journals.LAMPS)
+        journals.append(waiting, [ev.CutoverReady(at=1_032.0, lamps=lamps)])
+        journals.append(waiting, [ev.Controlled(at=1_033.0, number=1, verb="cutover")])
+        return ready is not None and ready(state)
+
+    ready = attend.typed_name(waiting, script, say)
+
+    assert attend.attend(waiting, say, on_ready=typed) == ExitCode.DONE
+    assert len(script.asked) == 1
+
+
 def test_without_the_name_it_says_how(waiting: RunFolder) -> None:
     said: list[str] = []
     engine = Engine(waiting)

@@ -128,7 +128,8 @@ class _Attendance:
         refused = next((asked.refused for asked in state.asked if asked.number == number), "")
         if refused:
             self._follower.until(lambda now: now.differences is not before)
-            self._handled = None
+        # Taken up, it is not asked again while the run still reads as ready: the engine brings newcomers over first.
+        self._handled = None if refused else self._follower.state.ready
         return refused
 
 
