@@ -101,6 +101,8 @@ class MemoryCluster:
         self.aliases_now: dict[str, str] = {}
         self.faults: list[tuple[float, ClusterError, bool]] = []
         self.largest_batch = 10_000
+        self.indexed = False
+        """An upsert over a point leaves what it does not name, as servers up to 1.18 do in indexed segments."""
         self.largest_text = 10_000
         self.seconds_per_point = 0.0
         self.sent: list[tuple[str, str, Any]] = []
@@ -187,7 +189,11 @@ class MemoryCluster:
                 vectors = {target: page.vector(row, source) for source, target in (carry or {}).items()}
                 vectors = {n: v for n, v in vectors.items() if v is not None}
                 vectors |= stored(new, position)
-                self._points(name)[point_id] = (dict(page.payload(row)), vectors)
+                payload = dict(page.payload(row))
+                if self.indexed and point_id in self._points(name):
+                    before = self._points(name)[point_id]
+                    payload, vectors = payload or before[0], before[1] | vectors
+                self._points(name)[point_id] = (payload, vectors)
         self._maybe_fail(before=False)
 
     def update_vectors(
@@ -221,6 +227,13 @@ class MemoryCluster:
                     for vector in vectors:
                         self._points(name)[point_id][1].pop(vector, None)
         self._maybe_fail(before=False)
+
+    def clear_payload(self, name: str, ids: Sequence[PointId]) -> None:
+        self._write_checks(len(ids))
+        with self.lock:
+            for point_id in ids:
+                if point_id in self._points(name):
+                    self._points(name)[point_id] = ({}, self._points(name)[point_id][1])
 
     def _write_checks(self, points: int) -> None:
         self._maybe_fail(before=True)

@@ -109,6 +109,36 @@ async def test_a_point_that_is_back_when_it_is_looked_for_is_written_all_the_sam
     close(ctx)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_what_a_point_does_not_have_any_more_goes_where_an_upsert_leaves_it(
+    resumed: bool, tmp_path: Path
+) -> None:
+    """Up to 1.18, in indexed segments: vectors that the upsert does not name, over gRPC also the payload."""
+    state = {i: (f"text {i}", 0) for i in range(9)}
+    cluster, ctx = world("blue-green", state, [], str(tmp_path), thorough=True)
+    await load(ctx, ctx.plan.steps[0])
+    cluster.indexed = True
+    source = cluster.collections["source"]
+    source[1] = ({"text": " ", "n": 0}, source[1][1])
+    source[2][1].pop("image")
+    source[3] = ({}, source[3][1])
+    source[4] = ({"text": "other", "n": 0}, {"old": source[4][1]["old"]})
+    if resumed:
+        ctx.ledger.drop([2, 3, 4])
+        ctx.begun_before = frozenset({"load"})
+    await catch_up(ctx, ctx.plan.steps[1])
+    target = cluster.collections["target"]
+    assert {i: sorted(target[i][1]) for i in (1, 2, 3, 4, 5)} == {
+        1: ["image"],
+        2: ["new"],
+        3: ["image"],
+        4: ["new"],
+        5: ["image", "new"],
+    }
+    assert target[3][0] == {} and set(target) == set(source)
+    close(ctx)
+
+
 async def test_a_rejected_point_is_recorded_and_the_others_are_written(tmp_path: Path) -> None:
     state = {i: (f"text {i}", 0) for i in range(30)} | {5: ("poison", 0)}
     cluster, ctx = world("blue-green", state, [], str(tmp_path))

@@ -156,6 +156,9 @@ async def test_an_update_leaves_the_rest_of_the_point_alone(gateway: QdrantGatew
     with pytest.raises(ClusterError) as gone:
         wire.delete_vectors(name, [3, 999], ["new"])
     assert gone.value.action is Action.MISSING
+    wire.clear_payload(name, [2])
+    wire.clear_payload(name, [])
+    assert (await gateway.retrieve(name, [2], vectors=True))[0].payload == {}
     wire.delete(name, [1, 2, 999])
     assert await gateway.count(name) == 3
 

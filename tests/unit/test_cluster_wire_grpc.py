@@ -59,7 +59,7 @@ class Service(messages.QdrantServicer, messages.CollectionsServicer, messages.Po
         self._heard(request, context)
         return messages.PointsOperationResponse(result=messages.UpdateResult(status=self.status))
 
-    UpdateVectors = Delete = DeleteVectors = Upsert
+    UpdateVectors = Delete = DeleteVectors = ClearPayload = Upsert
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +346,8 @@ def test_requests_of_a_shard_key_name_it(service: Service, wire: GrpcWire, key: 
     part.update_vectors("docs", [1], {"new": np.ones((1, 2), dtype=np.float32)})
     part.delete("docs", [1])
     part.delete_vectors("docs", [1], ["new"])
+    part.clear_payload("docs", [1])
     asked = [[getattr(one, kind) for one in request.shard_key_selector.shard_keys] for request in service.requests]
-    assert asked == [[key]] * 5
+    assert asked == [[key]] * 6
     wire.delete("docs", [1])
     assert not service.requests[-1].HasField("shard_key_selector")

@@ -170,7 +170,7 @@ def test_after_a_broken_connection_the_wire_goes_on() -> None:
 
 @pytest.mark.parametrize("key", ["acme", 42])
 def test_requests_of_a_shard_key_name_it(key: int | str) -> None:
-    answers = [ok({"points": [{"id": 1, "payload": {}, "vector": {}}], "next_page_offset": None}), *[DONE] * 6]
+    answers = [ok({"points": [{"id": 1, "payload": {}, "vector": {}}], "next_page_offset": None}), *[DONE] * 7]
     with wired(lambda call: answers.pop(0)) as (wire, server):
         part = wire.of(key)
         rows = part.scroll("docs", start=None, limit=1)
@@ -178,5 +178,6 @@ def test_requests_of_a_shard_key_name_it(key: int | str) -> None:
         part.update_vectors("docs", [1], {"new": floats([1.0])})
         part.delete("docs", [1])
         part.delete_vectors("docs", [1], ["new"])
+        part.clear_payload("docs", [1])
         wire.delete("docs", [1])
-    assert [call.json.get("shard_key") for call in server.calls] == [key] * 5 + [None]
+    assert [call.json.get("shard_key") for call in server.calls] == [key] * 6 + [None]

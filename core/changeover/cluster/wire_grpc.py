@@ -291,6 +291,16 @@ class GrpcWire:
         where = f"delete vectors of {name}"
         self._written(self._call("DeleteVectors", request, where), where)
 
+    def clear_payload(self, name: str, ids: Sequence[PointId]) -> None:
+        """Take the payload away from points."""
+        from qdrant_client import grpc as messages
+
+        if not ids:
+            return
+        request = messages.ClearPayloadPoints(collection_name=name, wait=True)
+        request.points.points.ids.extend(point_id(point) for point in ids)
+        self._written(self._call("ClearPayload", request, f"clear payload of {name}"), f"clear payload of {name}")
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

@@ -152,6 +152,11 @@ class RestWire:
             body = {"points": list(ids), "vector": list(vectors)}
             self._write("POST", f"/collections/{segment(name)}/points/vectors/delete?wait=true", body)
 
+    def clear_payload(self, name: str, ids: Sequence[PointId]) -> None:
+        """Take the payload away from points."""
+        if ids:
+            self._write("POST", f"/collections/{segment(name)}/points/payload/clear?wait=true", {"points": list(ids)})
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

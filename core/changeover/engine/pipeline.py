@@ -176,11 +176,13 @@ def write(batch: Batch) -> list[PointId]:
     send = [i for i in send if not (batch.only_stale and ctx.recipe.fits(batch.page, batch.rows[i], made, i))]
     columns = {name: take(column, send) for name, column in made.columns.items()}
     still = (lambda ids: _untouched(batch, ids, own=True)) if batch.base is not None else None
+    known = ctx.ledger.get([batch.page.ids[row] for row in batch.rows])
+    if not ctx.in_place and not batch.guard:
+        stale.clear_former(ctx, batch.page, [batch.rows[i] for i in send], columns, known)
     outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], columns, guard=batch.guard, still=still)
     rejected = {batch.rows[i]: reason for i, reason in made.refused.items()} | outcome.rejected
     gone = {*outcome.gone, *outcome.touched}
     ctx.streak.note(ctx, len(outcome.written), rejected)
-    known = ctx.ledger.get([batch.page.ids[row] for row in batch.rows])
     _delete_former(batch, known, [batch.page.ids[row] for row in outcome.rejected])
     entries = []
     for row, basis, there in zip(batch.rows, batch.basis, has, strict=True):
