@@ -56,6 +56,7 @@ def test_proposals_lead_to_a_run(made: list[fakes.FakeWizard]) -> None:
     for words in (
         ". Can re-embedding be avoided?",
         "text-index: A text index with scoring: no vector, no load: one request (closed: text indexes score from 1.20 on",
+        "   -> No, re-embed everything",
         "   -> minilm",
         "WARNING query-model-must-change",
         "acknowledged automatically, because nobody is there: query-model-must-change",

@@ -89,7 +89,9 @@ def _ask(wizard: Wizard, asked: Asked, prompts: Prompts, say: Say, *, back: str,
                 raise
             say(f"   {refusal(error)}")
             continue
-        say(f"   -> {given or 'nothing'}")
+        chosen = asked.choices if question.kind in ("choice", "yesno") else ()
+        label = next((one.choice.label for one in chosen if one.choice.value == given), given)
+        say(f"   -> {label or 'nothing'}")
         return
 
 

@@ -70,7 +70,7 @@ class BundleScreen(WizardScreen[None]):
         """Wrap the rows to the width that there is."""
         parts: list[str | tuple[str, str]] = []
         for label, text in lines(self._wizard.bundle):
-            wrapped = hang(text, INDENT, max(40, self.size.width - 3))[INDENT:]
+            wrapped = hang(text, INDENT, max(40, self.size.width - 4))[INDENT:]
             parts += [(f"{label:>{INDENT - 2}}  ", "$foreground-muted"), f"{wrapped}\n"]
         self.query_one("#rows", Cell).say(Content.assemble(*parts))
 
