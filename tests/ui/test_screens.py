@@ -135,6 +135,18 @@ async def test_a_wrong_name_is_said_until_the_lamps_change(run: RunFolder, engin
         assert "Error: not every lamp is on" in as_text(pilot.app)
 
 
+async def test_an_engine_that_just_stopped_is_not_said_to_start(run: RunFolder, engine: RunLock) -> None:
+    story = stories.Story(run)
+    story.loading()
+    async with showing(RunScreen(run), (80, 24)) as pilot:
+        await settle(pilot)
+        story.write(ev.EngineStopped(at=pilot.app.clock(), reason="asked to stop", exit_code=6))  # type: ignore[attr-defined]
+        pilot.app.screen.tick()  # type: ignore[attr-defined]
+        await settle(pilot)
+        shown = as_text(pilot.app)
+        assert "STOPPING" in shown and "starting" not in shown
+
+
 async def test_where_no_engine_works_nothing_is_loaded_now(run: RunFolder) -> None:
     gallery.loading(stories.Story(run))
     async with showing(RunScreen(run), (80, 24)) as pilot:

@@ -215,6 +215,8 @@ class RunScreen(RunAsks):
         if state.status == "finished":
             return "finished"
         if self.at_work:
+            if self.stopping:
+                return "stopping"
             words = {"new": "starting", "stopped": "starting", "ready": "ready for the cutover"}
             return words.get(state.status, state.status)
         return "stopped" if state.status == "stopped" else "interrupted"
@@ -243,6 +245,8 @@ class RunScreen(RunAsks):
                 self.tell("This window only watches. q leaves; the engine goes on.")
             case "ready for the cutover":
                 self.tell("READY: every condition is met. c shows them; a typed name cuts over.")
+            case "stopping":
+                self.tell("The engine has written its checkpoint and ends.")
             case "starting":
                 self.tell("The engine is starting; it takes a few seconds until it works.")
             case "paused":

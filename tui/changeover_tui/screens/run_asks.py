@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STARTING_S = 15.0
 """How long a started engine may take before its lock is missed."""
+STOPPING_S = 5.0
+"""How long an engine that said that it stops may still hold its lock."""
 NUMBERS = {
     "rate": ("Most points per second", "0 for no limit", 0, 1_000_000),
     "batch": ("Points per request", "from 1 to 4,096", 1, 4096),
@@ -81,6 +83,12 @@ class RunAsks(WizardScreen[None]):
         if (stopped or state.status == "finished") and not self._alive:
             return False
         return self._alive or self.wizard_app.clock() < self._patience_until
+
+    @property
+    def stopping(self) -> bool:
+        """The engine has just said that it stops, and still holds the lock; an older stop is of an engine before."""
+        stopped = self.feed.state.stopped
+        return stopped is not None and stopped.at >= max(self._begun_at, self.wizard_app.clock() - STOPPING_S)
 
     def _wait_for_engine(self) -> None:
         """An engine was started just now: it takes a moment to hold the lock."""

@@ -75,7 +75,7 @@ class SummaryScreen(WizardScreen[None]):
         window = self._back.look(now)
         parts: list[str | tuple[str, str]] = []
         for label, text in summary_text.rows(feed.plan, feed.state, feed.run.name, window, now):
-            wrapped = hang(text, INDENT, max(40, self.size.width - 4))[INDENT:]
+            wrapped = hang(text, INDENT, max(40, self.size.width - 3))[INDENT:]
             parts += [
                 (f"{label:>{INDENT - 2}}  ", "$foreground-muted"),
                 (f"{wrapped}\n", "bold" if label == "result" else ""),
