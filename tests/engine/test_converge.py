@@ -400,17 +400,23 @@ async def test_a_vector_that_the_new_side_gets_alone_is_not_overwritten_by_a_lat
     close(ctx)
 
 
-async def test_two_updates_of_one_carried_vector_alone_are_a_conflict_that_is_listed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["dense", "sparse", "multi"])
+async def test_two_updates_of_one_carried_vector_alone_are_a_conflict_that_is_listed(kind: str, tmp_path: Path) -> None:
     """Their payloads are equal, so that nothing else would tell that the old side's update is not served."""
+
+    def vector(number: int) -> Any:
+        values = np.array([1, 2, number], dtype=np.float32)
+        as_multi = values.reshape(1, 3) if kind == "multi" else values
+        return {"indices": [1, 2, 5], "values": values.tolist()} if kind == "sparse" else as_multi
+
     state: dict[PointId, tuple[str, int]] = {i: (f"text {i}", 0) for i in range(9)}
     cluster, ctx = world("blue-green", state, [], str(tmp_path), thorough=True)
     await load(ctx, ctx.plan.steps[0])
     old, new = cluster.collections["source"], cluster.collections["target"]
     for i, (before, after) in {1: (7, 8), 2: (7, 7)}.items():
-        old[i][1]["image"] = np.array([1, 2, before], dtype=np.float32)
-        new[i][1]["image"] = np.array([1, 2, after], dtype=np.float32)
+        old[i][1]["image"], new[i][1]["image"] = vector(before), vector(after)
     await sweep(ctx, ctx.plan.steps[6])
-    assert [new[i][1]["image"][2] for i in (1, 2)] == [8, 7]
+    assert [str(new[i][1]["image"]) for i in (1, 2)] == [str(vector(8)), str(vector(7))]
     assert [conflict.id for conflict in ctx.state.conflicts] == [1]
     close(ctx)
 
