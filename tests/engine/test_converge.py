@@ -139,6 +139,35 @@ async def test_what_a_point_does_not_have_any_more_goes_where_an_upsert_leaves_i
     close(ctx)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_late_write_takes_away_only_from_points_that_the_application_leaves_alone(
+    fails: bool, tmp_path: Path
+) -> None:
+    """In the sweep: written on the new side while a vector is taken away there; and the write after it fails once."""
+    cluster, ctx = world("blue-green", {i: (f"text {i}", 0) for i in range(9)}, [], str(tmp_path), thorough=True)
+    await load(ctx, ctx.plan.steps[0])
+    old, new = cluster.collections["source"], cluster.collections["target"]
+    for i in (1, 2):
+        old[i] = ({"text": f"late {i}", "n": 0}, {"old": old[i][1]["old"]})
+    delete_vectors, upsert, answers = cluster.delete_vectors, cluster.upsert, iter([fails])
+
+    def meanwhile(*given: Any) -> None:
+        delete_vectors(*given)
+        new[1] = ({"text": "by a user", "n": 1}, {"new": vector_of("by a user"), "image": np.ones(3)})
+
+    def once(*given: Any, **named: Any) -> None:
+        if next(answers, False):
+            raise ClusterError("503", Action.RETRY, status=503)
+        upsert(*given, **named)
+
+    cluster.indexed, cluster.delete_vectors, cluster.upsert = True, meanwhile, once
+    await sweep(ctx, ctx.plan.steps[6])
+    assert new[1][0]["text"] == "by a user" and sorted(new[1][1]) == ["image", "new"]
+    assert new[2][0]["text"] == "late 2" and sorted(new[2][1]) == ["new"]
+    assert [conflict.id for conflict in ctx.state.conflicts] == [1]
+    close(ctx)
+
+
 async def test_a_rejected_point_is_recorded_and_the_others_are_written(tmp_path: Path) -> None:
     state = {i: (f"text {i}", 0) for i in range(30)} | {5: ("poison", 0)}
     cluster, ctx = world("blue-green", state, [], str(tmp_path))

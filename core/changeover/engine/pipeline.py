@@ -175,10 +175,14 @@ def write(batch: Batch) -> list[PointId]:
         send = [i for i in send if batch.page.ids[batch.rows[i]] in untouched]
     send = [i for i in send if not (batch.only_stale and ctx.recipe.fits(batch.page, batch.rows[i], made, i))]
     columns = {name: take(column, send) for name, column in made.columns.items()}
-    still = (lambda ids: _untouched(batch, ids, own=True)) if batch.base is not None else None
     known = ctx.ledger.get([batch.page.ids[row] for row in batch.rows])
     if not ctx.in_place and not batch.guard:
-        stale.clear_former(ctx, batch.page, [batch.rows[i] for i in send], columns, known)
+        cleared = stale.clear_former(ctx, batch.page, [batch.rows[i] for i in send], columns, known)
+        if cleared and batch.base is not None:
+            untouched = _after_clearing(batch, untouched)
+            send = [i for i in send if batch.page.ids[batch.rows[i]] in untouched]
+            columns = {name: take(column, send) for name, column in made.columns.items()}
+    still = (lambda ids: _untouched(batch, ids, own=True)) if batch.base is not None else None
     outcome = deliver(ctx, batch.page, [batch.rows[i] for i in send], columns, guard=batch.guard, still=still)
     rejected = {batch.rows[i]: reason for i, reason in made.refused.items()} | outcome.rejected
     gone = {*outcome.gone, *outcome.touched}
@@ -228,6 +232,19 @@ def _mark(there: list[bool]) -> Mark:
     if all(there):
         return Mark.WRITTEN
     return Mark.PARTIAL if any(there) else Mark.BLANK
+
+
+def _after_clearing(batch: Batch, ids: set[PointId]) -> set[PointId]:
+    """Points that nobody else wrote while something was taken away from them; as they are now they must still be."""
+    assert batch.base is not None
+    now = by_ids.states(batch.ctx, list(ids))
+    same = {i for i in ids if _payload(now.get(i)) in (_payload(batch.base.get(i)), stale.NO_PAYLOAD)}
+    batch.base = {**batch.base, **{i: now.get(i) for i in same}}
+    return same
+
+
+def _payload(state: by_ids.State | None) -> bytes | None:
+    return state.payload if state is not None else None
 
 
 def _untouched(batch: Batch, ids: list[PointId], *, own: bool = False) -> set[PointId]:

@@ -43,8 +43,10 @@ def remove(ctx: Context, rows: Sequence[tuple[PointId, bytes, Sequence[bool]]], 
 
 def clear_former(
     ctx: Context, page: Page, rows: Sequence[int], columns: Mapping[str, Column], known: Mapping[PointId, Entry]
-) -> None:
+) -> bool:
     """Blue-green, before points are written again: take away what the other side has and the new state lacks.
+
+    Returns whether anything was sent.
 
     Up to 1.18 an upsert over a point of an indexed segment leaves the vectors that it does not name and, over gRPC, the
     payload where the new one is empty (measured on 1.17.1 and 1.18.3; not on 1.19.0).
@@ -61,6 +63,7 @@ def clear_former(
     bare = [ids[i] for i in there if not page.payload(rows[i])]
     bare = [point_id for point_id in bare if point_id not in known or known[point_id].payload != NO_PAYLOAD]
     _from_all(ctx, bare, lambda part: ctx.wire.clear_payload(ctx.job.target, part))
+    return bool(bare) or any(lacking.values())
 
 
 def _from_all(ctx: Context, ids: Sequence[PointId], request: Callable[[list[PointId]], None]) -> None:
