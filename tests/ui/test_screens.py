@@ -144,7 +144,7 @@ async def test_an_engine_that_just_stopped_is_not_said_to_start(run: RunFolder, 
         pilot.app.screen.tick()  # type: ignore[attr-defined]
         await settle(pilot)
         shown = as_text(pilot.app)
-        assert "STOPPING" in shown and "starting" not in shown
+        assert "STOPPING" in shown and "starting" not in shown and "Pause" not in shown
 
 
 async def test_where_no_engine_works_nothing_is_loaded_now(run: RunFolder) -> None:

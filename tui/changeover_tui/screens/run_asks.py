@@ -155,7 +155,7 @@ class RunAsks(WizardScreen[None]):
                 return self.can_compare
             case "go_back" | "clean_up":
                 return not self.at_work and after_words.offered(self.feed.plan, self.feed.state)
-        if not self.at_work or state.status == "finished":
+        if not self.at_work or self.stopping or state.status == "finished":
             return False
         if action in ("pause", "resume"):
             return (action == "resume") == (state.status == "paused")
