@@ -18,7 +18,7 @@ from changeover.cluster.errors import Action, ClusterError
 from changeover.engine import events as ev
 from changeover.engine import scans
 from changeover.engine.journal import read_all
-from changeover.engine.ledger import Mark
+from changeover.engine.ledger import UNKNOWN, Mark
 from changeover.engine.steps import compare, converge
 from changeover.engine.steps import verify as verification
 from changeover.engine.steps.converge import catch_up, pass_with_suspects, sweep
@@ -109,10 +109,8 @@ async def test_a_point_that_is_back_when_it_is_looked_for_is_written_all_the_sam
     close(ctx)
 
 
-@pytest.mark.parametrize("resumed", [False, True])
-async def test_what_a_point_does_not_have_any_more_goes_where_an_upsert_leaves_it(
-    resumed: bool, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("when", ["in a pass", "resumed", "repaired by the verification"])
+async def test_what_a_point_does_not_have_any_more_goes_where_an_upsert_leaves_it(when: str, tmp_path: Path) -> None:
     """Up to 1.18, in indexed segments: vectors that the upsert does not name, over gRPC also the payload."""
     state = {i: (f"text {i}", 0) for i in range(9)}
     cluster, ctx = world("blue-green", state, [], str(tmp_path), thorough=True)
@@ -123,9 +121,11 @@ async def test_what_a_point_does_not_have_any_more_goes_where_an_upsert_leaves_i
     source[2][1].pop("image")
     source[3] = ({}, source[3][1])
     source[4] = ({"text": "other", "n": 0}, {"old": source[4][1]["old"]})
-    if resumed:
+    if when == "resumed":
         ctx.ledger.drop([2, 3, 4])
         ctx.begun_before = frozenset({"load"})
+    elif when != "in a pass":
+        ctx.ledger.put([(i, UNKNOWN) for i in (1, 2, 3, 4)])
     await catch_up(ctx, ctx.plan.steps[1])
     target = cluster.collections["target"]
     assert {i: sorted(target[i][1]) for i in (1, 2, 3, 4, 5)} == {

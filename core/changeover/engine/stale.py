@@ -10,7 +10,7 @@ from changeover.engine.by_ids import existing, in_parts
 from changeover.engine.context import Context
 from changeover.engine.deliver import unless_gone
 from changeover.engine.hashes import payload_hash
-from changeover.engine.ledger import UNKNOWN, Entry
+from changeover.engine.ledger import Entry
 from changeover.engine.recipe import present
 from changeover.plan.model import Kept
 from changeover.survey.model import PointId
@@ -52,7 +52,7 @@ def clear_former(
     payload where the new one is empty (measured on 1.17.1 and 1.18.3; not on 1.19.0).
     """
     perhaps = bool(ctx.begun_before or ctx.plan.follows or ctx.job.insert_only)
-    there = [i for i, row in enumerate(rows) if perhaps or known.get(page.ids[row], UNKNOWN) != UNKNOWN]
+    there = [i for i, row in enumerate(rows) if perhaps or page.ids[row] in known]
     ids = {i: page.ids[rows[i]] for i in there}
     lacking = {name: [ids[i] for i in there if not present(column, i)] for name, column in columns.items()}
     lacking |= {
