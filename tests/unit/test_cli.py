@@ -376,6 +376,17 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFix
     assert "the run is finished" in one_error(capsys)
 
 
+def test_answers_that_were_written_for_another_collection_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text('collection = "docs"\nroute = "in-place"\n')
+    for collection, said in (("docs", ""), ("other", "the answers were written for docs; they are taken for other\n")):
+        answers = common.answers_for(collection, str(path), [])
+        assert answers.collection == collection and answers.route == "in-place"
+        assert capsys.readouterr().err == said
+
+
 def test_relative_paths_of_answers_do_not_depend_on_where_the_engine_works(tmp_path: Path) -> None:
     folder = tmp_path / "answers"
     folder.mkdir()

@@ -6,21 +6,21 @@ import argparse
 import asyncio
 
 from changeover.errors import BlockedError
-from changeover_tui.verbs.common import access_needed, answers_given, out, out_bytes
+from changeover_tui.verbs.common import access_needed, answers_for, out, out_bytes
 
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Print every finding and what was looked at; exit code 4 when a finding is in the way or no plan can be made."""
     import msgspec
 
-    answers = answers_given(options.answers, options.sets)
+    answers = answers_for(options.collection, options.answers, options.sets)
     access = access_needed(options, environ)
     from changeover.wizard import Wizard
     from changeover_tui.plain.words import by_severity, finding_lines
     from changeover_tui.verbs.plan import measure
 
     wizard = Wizard(access, environ)
-    wizard.answer(msgspec.structs.replace(answers, collection=options.collection))
+    wizard.answer(answers)
     asyncio.run(measure(wizard, options.collection, trials=not options.quick))
     findings = by_severity(wizard.findings())
     if options.json:

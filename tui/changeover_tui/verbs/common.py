@@ -115,6 +115,16 @@ def answers_given(path: str | None, sets: list[str]) -> Answers:
     return absolute(answers, Path.cwd())
 
 
+def answers_for(collection: str, path: str | None, sets: list[str]) -> Answers:
+    """The answers given, for this collection; says so when they were written for another one."""
+    import msgspec
+
+    answers = answers_given(path, sets)
+    if answers.collection and answers.collection != collection:
+        say(f"the answers were written for {answers.collection}; they are taken for {collection}")
+    return msgspec.structs.replace(answers, collection=collection)
+
+
 def write_plan(path: Path, plan: Plan) -> None:
     """Write the plan file, for its owner alone; raises UsageError."""
     from changeover.engine.folder import write_private

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from changeover.errors import BlockedError
-from changeover_tui.verbs.common import access_needed, answers_given, out, out_bytes, say, write_plan
+from changeover_tui.verbs.common import access_needed, answers_for, out, out_bytes, say, write_plan
 
 if TYPE_CHECKING:
     from changeover.plan.model import Plan
@@ -17,16 +17,14 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace, environ: dict[str, str]) -> int:
     """Print the plan and write its file; exit code 4 and no file when a finding blocks it."""
-    import msgspec
-
-    answers = answers_given(options.answers, options.sets)
+    answers = answers_for(options.collection, options.answers, options.sets)
     access = access_needed(options, environ)
     from changeover.plan.file import to_json
     from changeover.plan.text import as_text
     from changeover.wizard import Wizard
 
     wizard = Wizard(access, environ)
-    wizard.answer(msgspec.structs.replace(answers, collection=options.collection))
+    wizard.answer(answers)
     asyncio.run(measure(wizard, options.collection, trials=not options.quick))
     plan = wizard.plan()
     if options.output == "-":
