@@ -199,7 +199,13 @@ def interrupted(run: RunFolder, environ: dict[str, str], queries: Path) -> int:
     """Ctrl+C at the question which list is better; the exit code."""
     command = [sys.executable, "-m", "changeover_tui", "compare", run.name, "--queries", str(queries), "--vote"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environ, text=True) as asking:
+
+    def listen() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells have what they start in the background ignore it
+
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env=environ, text=True, preexec_fn=listen
+    ) as asking:
         assert asking.stderr is not None
         said = ""
         while not said.endswith("stop: "):

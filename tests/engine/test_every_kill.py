@@ -17,6 +17,7 @@ from changeover.errors import ExitCode
 from changeover.plan.model import Access, Plan
 from changeover.sandbox.server import start
 from tests.engine import dying, live
+from tests.stress.endpoint import MODEL
 from tests.stress.run import ROUTES, check
 from tests.stress.world import World
 
@@ -31,7 +32,7 @@ def planned(world: World, route: str, environ: dict[str, str]) -> Plan:
         "text": TextAnswer(field="text"),
         "limits": Limits(batch=16, streams=1),
         "cutover": "when-ready",
-        **ROUTES[route].answers(f"{NAME}_v2"),
+        **ROUTES[route].answers(f"{NAME}_v2", MODEL),
     }
     return live.plan_of(Access(url=world.url), world.alias, Answers(**answers), environ, trials=False)
 

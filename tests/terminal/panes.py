@@ -98,6 +98,10 @@ class Pane:
         # The end of the output is noticed before the code is known.
         while not (ended := self._tmux("display-message", "-p", "#{pane_dead_status}#{pane_dead_signal}").strip()):
             assert time.monotonic() < until, f"it did not end:\n{self.text()}"
+            if self.dead():
+                # When a pane's output ends tmux 3.3a sets SIGCHLD aside for its helper of login records: of a command
+                # that ends just then it never hears, unless it is told again.
+                os.kill(int(self._tmux("display-message", "-p", "#{pid}")), signal.SIGCHLD)
             time.sleep(0.05)
         by_signal = self._tmux("display-message", "-p", "#{pane_dead_signal}").strip()
         return 128 + int(by_signal) if by_signal else int(ended)
