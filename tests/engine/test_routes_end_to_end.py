@@ -23,7 +23,7 @@ from tests.engine.small_world import ACCEPTED, OLD, World, kill_leftovers
 
 pytestmark = pytest.mark.slow
 
-LONG = {"side-by-side-unnamed", "hybrid-and-dense", "hybrid-server", "offline-in-place"}
+LONG = {"side-by-side-unnamed", "hybrid-and-dense", "hybrid-server", "offline-in-place", "linear-map", "side-by-side"}
 """Their parts are run by other cases too."""
 
 ON = {
