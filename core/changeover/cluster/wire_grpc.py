@@ -273,33 +273,29 @@ class GrpcWire:
         """Delete points by id."""
         from qdrant_client import grpc as messages
 
-        if not ids:
-            return
         request = messages.DeletePoints(collection_name=name, wait=True)
-        request.points.points.ids.extend(point_id(point) for point in ids)
-        self._written(self._call("Delete", request, f"delete from {name}"), f"delete from {name}")
+        self._of_points("Delete", request, request.points, ids, f"delete from {name}")
 
     def delete_vectors(self, name: str, ids: Sequence[PointId], vectors: Sequence[str]) -> None:
         """Take vectors away from points."""
         from qdrant_client import grpc as messages
 
-        if not ids:
-            return
         request = messages.DeletePointVectors(collection_name=name, wait=True)
-        request.points_selector.points.ids.extend(point_id(point) for point in ids)
         request.vectors.names.extend(vectors)
-        where = f"delete vectors of {name}"
-        self._written(self._call("DeleteVectors", request, where), where)
+        self._of_points("DeleteVectors", request, request.points_selector, ids, f"delete vectors of {name}")
 
     def clear_payload(self, name: str, ids: Sequence[PointId]) -> None:
         """Take the payload away from points."""
         from qdrant_client import grpc as messages
 
-        if not ids:
-            return
         request = messages.ClearPayloadPoints(collection_name=name, wait=True)
-        request.points.points.ids.extend(point_id(point) for point in ids)
-        self._written(self._call("ClearPayload", request, f"clear payload of {name}"), f"clear payload of {name}")
+        self._of_points("ClearPayload", request, request.points, ids, f"clear payload of {name}")
+
+    def _of_points(self, method: str, request: Any, selector: Any, ids: Sequence[PointId], where: str) -> None:
+        """Send a request about points by id, given in its selector; nothing for none."""
+        if ids:
+            selector.points.ids.extend(point_id(point) for point in ids)
+            self._written(self._call(method, request, where), where)
 
     def close(self) -> None:
         """Close all connections."""
