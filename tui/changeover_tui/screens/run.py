@@ -23,7 +23,7 @@ from changeover_tui.widgets.drawer_text import PANES
 from changeover_tui.widgets.lower import LowerPane
 from changeover_tui.widgets.window import WindowCell
 
-TICK_S = 0.25
+TICK_S = 0.5
 ENGINE_LOOK_S = 2.0
 """How often the lock is looked at; between two looks the last answer stands."""
 REPLAYS = frozenset({"play", "seek", "mark", "faster", "end"})
